@@ -1,0 +1,163 @@
+"""LightningCLI as the fit uses it: bare config names, one-line errors, one run folder a start."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import warnings
+from pathlib import Path
+
+import torch
+from jsonargparse import ActionConfigFile, Namespace
+from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import RichModelSummary, RichProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+from lightning_impl.callbacks import (
+    AtomicCheckpointIO,
+    EpochLog,
+    StopOnNonFiniteLoss,
+    StopOnSignal,
+    best_checkpoint,
+    last_checkpoint,
+)
+from lightning_impl.data.datamodule import ImageData
+from lightning_impl.module import Classifier
+from parity_common.command_errors import UserError
+from parity_common.config_errors import explain
+from parity_common.config_files import find_config, read_config
+from parity_common.run_folder import RunFolder
+
+DEFAULT_SEED = 2021
+
+
+class NamedConfig(ActionConfigFile):
+    """`--config` that takes a bare name (`v3`) as well as a path; an unusable file is refused in one line."""
+
+    def __call__(self, parser, cfg, values, option_string=None):
+        path = find_config(str(values))
+        read_config(path)
+        super().__call__(parser, cfg, str(path), option_string)
+
+
+class FitCLI(LightningCLI):
+    """Parses the command line, then makes the data, the model, the run folder and the trainer, in this order.
+
+    Args:
+        arguments: The command line without the program's name.
+        default_name: The run's name where none is given: the first config's.
+
+    Raises:
+        UserError: Anything wrong with the command line, the config or the data.
+    """
+
+    run_folder: RunFolder
+
+    def __init__(self, arguments: list[str], default_name: str) -> None:
+        self.default_name = default_name
+        self.arguments = arguments
+        _quieten()
+        super().__init__(
+            Classifier,
+            ImageData,
+            save_config_callback=None,
+            seed_everything_default=DEFAULT_SEED,
+            trainer_defaults={"logger": False, "num_sanity_val_steps": 0},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def init_parser(self, **kwargs) -> LightningArgumentParser:
+        parser = self.parser_class(**kwargs)
+        parser.add_argument(
+            "-c", "--config", action=NamedConfig, help="A config's name or path; later ones win."
+        )
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--runs", type=str, default="runs", help="Where run folders go.")
+        parser.add_argument(
+            "--name", type=str | None, default=None, help="The run's name; else the config's."
+        )
+        parser.add_argument("--resume", type=str | None, default=None, help="A run folder to go on with.")
+        parser.add_argument("--tensorboard", type=bool, default=False, help="Write TensorBoard logs as well.")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("data.image_size", "model.image_size")
+        parser.link_arguments("data.class_names", "model.class_names", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        known_keys = [
+            action.dest for action in parser._actions if action.dest not in ("help", argparse.SUPPRESS)
+        ]
+        try:
+            self.config: Namespace = parser.parse_args(self.arguments)
+        except argparse.ArgumentError as error:
+            raise UserError(explain(error, known_keys)) from error
+
+    def instantiate_trainer(self, **kwargs) -> Trainer:
+        # What can still go wrong with the data goes wrong here, before a run folder exists.
+        self.datamodule.prepare_data()
+        self.run_folder, resumed = self._open_run_folder()
+        run = self.run_folder
+        resume_hint = (
+            f"finished epochs are kept, go on with: python -m lightning_impl.fit --resume {run.path}"
+        )
+        callbacks = [
+            EpochLog(run),
+            best_checkpoint(run),
+            last_checkpoint(run),
+            StopOnNonFiniteLoss(),
+            StopOnSignal(resume_hint),
+        ]
+        config = self._get(self.config_init, "trainer", default={})
+        if config.get("enable_progress_bar") is not False:
+            callbacks.append(RichProgressBar(refresh_rate=5))
+        if resumed:
+            kwargs["enable_model_summary"] = False
+        elif config.get("enable_model_summary") is not False:
+            callbacks.append(RichModelSummary(max_depth=2))
+        if self.config.tensorboard:
+            kwargs["logger"] = _tensorboard(run)
+        plugins = config.get("plugins") or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+        try:
+            trainer = self._instantiate_trainer({**config, **kwargs}, callbacks)
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            if not resumed:
+                shutil.rmtree(run.path)
+            raise UserError(f"trainer settings: {error}") from error
+        if not resumed:
+            self.parser.save(self.config, run.path / "config.yaml", skip_none=False, overwrite=True)
+        return trainer
+
+    def _open_run_folder(self) -> tuple[RunFolder, bool]:
+        if self.config.resume is not None:
+            return RunFolder(Path(self.config.resume)), True
+        return RunFolder.create(Path(self.config.runs), self.config.name or self.default_name), False
+
+
+def _tensorboard(run: RunFolder):
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(run.path, name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise UserError('--tensorboard needs: pip install "keras-lightning-parity[tensorboard]"') from error
+
+
+def _quieten() -> None:
+    # Hardware lines and tips at every start; what matters of them is in the model table and the closing line.
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Batches are gathered whole from a mapped file: workers would only copy them once more.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # Lightning's own use of a torch name that torch has deprecated.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
+    torch.set_float32_matmul_precision("highest")

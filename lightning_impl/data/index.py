@@ -1,0 +1,119 @@
+"""Which images a folder of class folders holds, their labels, and the split: Keras's rules."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from parity_common.command_errors import UserError
+from parity_common.subset import choose_subset
+
+# keras-preprocessing 1.1.2 image/iterator.py, Iterator.white_list_formats.
+IMAGE_SUFFIXES = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """The images of one folder, in Keras's order, and which of them validate.
+
+    Attributes:
+        root: The folder of class folders.
+        class_names: In label order.
+        files: Paths below `root`, class by class.
+        labels: One class number a file.
+        is_validation: One flag a file.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    is_validation: tuple[bool, ...]
+
+    def places(self, validation: bool) -> list[int]:
+        """The places in `files` of one part of the split, in order."""
+        return [place for place, flag in enumerate(self.is_validation) if flag is validation]
+
+
+def list_classes(root: Path) -> tuple[str, ...]:
+    """The class folders of `root`, sorted by code point as Keras sorts them.
+
+    Every folder counts, a hidden or empty one too (keras-preprocessing 1.1.2 image/directory_iterator.py),
+    so that labels stay those of the Keras model.
+
+    Raises:
+        UserError: No such folder, or no folder in it.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    except FileNotFoundError as error:
+        raise UserError(f"no such folder {root}: give data.root a folder of class folders") from error
+    except NotADirectoryError as error:
+        raise UserError(f"{root} is a file: give data.root a folder of class folders") from error
+    except OSError as error:
+        raise UserError(f"cannot read {root}: {error.strerror}") from error
+    if not names:
+        raise UserError(f"no class folders in {root}: it needs one folder of images for each class")
+    return tuple(names)
+
+
+def list_images(class_folder: Path) -> list[str]:
+    """Paths below `class_folder` of its images, subfolders included, in Keras's order.
+
+    Folders are walked in sorted order and each one's files sorted, which is not the order of the sorted
+    paths (keras-preprocessing 1.1.2 image/utils.py, `_iter_valid_files`). Links to folders are not followed.
+    """
+    found = []
+    for folder, _, names in sorted(os.walk(class_folder), key=lambda step: step[0]):
+        inner = os.path.relpath(folder, class_folder)
+        for name in sorted(names):
+            if name.lower().endswith(tuple(f".{suffix}" for suffix in IMAGE_SUFFIXES)):
+                found.append(name if inner == "." else os.path.join(inner, name))
+    return found
+
+
+def index_folder(
+    root: Path, validation_split: float, subset_per_class: int | None = None, subset_seed: int = 0
+) -> ImageIndex:
+    """Lists, subsets and splits a folder.
+
+    Args:
+        root: The folder of class folders.
+        validation_split: In (0, 1); the first `int(validation_split * n)` of each class's n kept files
+            validate, as ImageDataGenerator's `validation_split` has it.
+        subset_per_class: Images a class to keep, None for all.
+        subset_seed: Draws the subset.
+
+    Raises:
+        UserError: No such folder, no class folders, a class without images, or a part without any image.
+    """
+    class_names = list_classes(root)
+    files: list[str] = []
+    labels: list[int] = []
+    is_validation: list[bool] = []
+    empty = []
+    for label, name in enumerate(class_names):
+        images = list_images(root / name)
+        if not images:
+            empty.append(name)
+            continue
+        kept = choose_subset(len(images), subset_per_class, subset_seed, label)
+        validating = int(validation_split * len(kept))
+        files += [os.path.join(name, images[place]) for place in kept]
+        labels += [label] * len(kept)
+        is_validation += [number < validating for number in range(len(kept))]
+    if empty:
+        raise UserError(
+            f"no images in class folder {root / empty[0]}"
+            + (f" and {len(empty) - 1} more" if len(empty) > 1 else "")
+            + f": add some ({', '.join(IMAGE_SUFFIXES)}) or remove the folder, which Keras counts as a class"
+        )
+    index = ImageIndex(root, class_names, tuple(files), tuple(labels), tuple(is_validation))
+    for validation, part in ((False, "training"), (True, "validation")):
+        if not index.places(validation):
+            raise UserError(
+                f"no {part} image: {root} has {len(files)} images in {len(class_names)} classes and "
+                f"data.validation_split is {validation_split}; add images or change the split"
+            )
+    return index

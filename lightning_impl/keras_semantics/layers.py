@@ -1,0 +1,125 @@
+"""Keras layers whose rule torch has no module for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lightning_impl.keras_semantics.profile import TF24, Profile
+
+# keras/layers/normalization/batch_normalization.py (Keras 3.15 and tf_keras 2.21): the defaults.
+# Keras's momentum weighs the OLD statistic, torch's the new: torch momentum = 1 - Keras momentum.
+BATCH_NORM_EPSILON = 1e-3
+BATCH_NORM_MOMENTUM = 0.99
+
+
+class Flatten(nn.Module):
+    """Keras's Flatten: `(N, C, H, W)` to `(N, H*W*C)`, the order in which a channels_last Keras has it.
+
+    On a tensor in torch.channels_last memory format the permutation is a view and costs nothing.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.permute(0, 2, 3, 1).flatten(1)
+
+
+class Dropout(nn.Module):
+    """Keras's Dropout: in training each value is zero with probability `rate`, the others are scaled up.
+
+    The same distribution as nn.Dropout. On the CPU torch draws one random number a value, in one thread,
+    which costs a fifth of v3's training step; here one 64-bit draw serves eight values wherever `rate` is a
+    multiple of 1/256 (0.25 and 0.5 are), so that nothing is rounded. Any other rate, and other devices, take
+    torch's own.
+
+    Args:
+        rate: In [0, 1): the share set to zero.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return features
+        threshold = self.rate * 256
+        if features.device.type != "cpu" or threshold != int(threshold):
+            return nn.functional.dropout(features, self.rate)
+        count = features.numel()
+        # From -2**63 without an upper end: all 64 bits are random.
+        bits = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
+        # Laid out in memory as the features are, so that the product runs straight through both.
+        strides = torch.empty_like(features, device="meta").stride()
+        keep = bits.as_strided(features.shape, strides) >= int(threshold)
+        return features * keep.to(features.dtype).mul_(1 / (1 - self.rate))
+
+    def extra_repr(self) -> str:
+        return f"{self.rate}"
+
+
+class BatchNorm(nn.Module):
+    """Keras's BatchNormalization over the channel axis of `(N, C)` or `(N, C, H, W)`.
+
+    Normalises with the biased batch variance in training, as torch does. What differs from
+    nn.BatchNorm: epsilon, momentum, and which variance goes into the running one (`Profile`).
+
+    Args:
+        channels: C.
+        profile: The Keras generation whose running-variance rule holds.
+        epsilon: Added to the variance.
+        momentum: Keras's: the weight of the old statistic, in [0, 1].
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        profile: Profile = TF24,
+        epsilon: float = BATCH_NORM_EPSILON,
+        momentum: float = BATCH_NORM_MOMENTUM,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.profile = profile
+        self.epsilon = epsilon
+        self.momentum = momentum
+        self.decay = 1 - momentum
+        if profile.batch_norm_decay_is_float32:
+            self.decay = torch.tensor(self.decay, dtype=torch.float32).item()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training or self._running_variance_is_unbiased(features):
+            return self._normalise(features, self.running_var)
+        # torch puts (1 - decay) * old + decay * unbiased into a copy (the buffer itself is saved for
+        # the backward pass, which must not see it change); biased = unbiased * (n - 1) / n.
+        mixed = self.running_var.clone()
+        normalised = self._normalise(features, mixed)
+        count = features.numel() // self.channels
+        old = self.running_var * (1 - self.decay)
+        self.running_var.copy_(old + (mixed - old) * ((count - 1) / count))
+        return normalised
+
+    def _normalise(self, features: Tensor, running_var: Tensor) -> Tensor:
+        return nn.functional.batch_norm(
+            features,
+            self.running_mean,
+            running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=self.decay,
+            eps=self.epsilon,
+        )
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, epsilon={self.epsilon}, momentum={self.momentum}, {self.profile.name}"
+
+    def _running_variance_is_unbiased(self, features: Tensor) -> bool:
+        # TF's fused kernel takes 4-d input in float32 or lower only; everything else is biased.
+        return self.profile.fused_batch_norm_is_unbiased and features.dim() == 4 and features.itemsize <= 4

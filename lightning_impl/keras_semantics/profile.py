@@ -1,0 +1,54 @@
+"""Which Keras a model came from: the rules that differ between generations, as named constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One generation of Keras.
+
+    Attributes:
+        name: What configs and traces call it.
+        stands_for: The versions whose rules these are, and the package that is the oracle.
+        fused_batch_norm_is_unbiased: Whether the fused kernel (4-d input, 32 bits or fewer) feeds the
+            unbiased batch variance into `moving_variance`, as TF 2's FusedBatchNormV3 does
+            (tf_keras 2.21, layers/normalization/batch_normalization.py, `_fused_batch_norm`). Keras 3.15
+            (layers/normalization/batch_normalization.py) always takes the biased one.
+        batch_norm_decay_is_float32: Whether `1 - momentum` passes through float32 even in a float64 model
+            (tf_keras 2.21, layers/normalization/batch_normalization.py, `_assign_moving_average`: it is made
+            a float32 tensor, then cast).
+        nadam_momentum_decay: The exponent's factor in Nadam's momentum schedule
+            mu_t = beta_1 * (1 - 0.5 * 0.96 ** (t * factor)): 0.004 up to TF 2.10
+            (tf_keras 2.21, optimizers/legacy/nadam.py), 1.0 in Keras 3.15 (optimizers/nadam.py).
+        rmsprop_epsilon_inside_root: Whether RMSprop without momentum divides by sqrt(v + epsilon)
+            (Keras 3.15, optimizers/rmsprop.py) or by sqrt(v) + epsilon
+            (tf_keras 2.21, optimizers/legacy/rmsprop.py).
+    """
+
+    name: str
+    stands_for: str
+    fused_batch_norm_is_unbiased: bool
+    batch_norm_decay_is_float32: bool
+    nadam_momentum_decay: float
+    rmsprop_epsilon_inside_root: bool
+
+
+TF24 = Profile(
+    name="tf2.4",
+    stands_for="TF 2.4's tf.keras; oracle: tf_keras with its legacy optimizers",
+    fused_batch_norm_is_unbiased=True,
+    batch_norm_decay_is_float32=True,
+    nadam_momentum_decay=0.004,
+    rmsprop_epsilon_inside_root=False,
+)
+KERAS3 = Profile(
+    name="keras3",
+    stands_for="Keras 3; oracle: keras 3.15 on TensorFlow",
+    fused_batch_norm_is_unbiased=False,
+    batch_norm_decay_is_float32=False,
+    nadam_momentum_decay=1.0,
+    rmsprop_epsilon_inside_root=True,
+)
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (TF24, KERAS3)}

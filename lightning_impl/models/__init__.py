@@ -1,0 +1,8 @@
+"""The record's classifiers, one whole in each file."""
+
+from lightning_impl.models.v1 import V1
+from lightning_impl.models.v2 import V2
+from lightning_impl.models.v3 import V3
+
+ARCHITECTURES: dict[str, type[V1] | type[V2] | type[V3]] = {"v1": V1, "v2": V2, "v3": V3}
+"""`model.arch` of a config to the class: called with classes, image_size and profile."""

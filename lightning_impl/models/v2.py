@@ -1,0 +1,64 @@
+"""v2 of the record, 55.1%: deeper, dropout, 64 x 64. Twin: keras_reference/models/v2.py."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lightning_impl.keras_semantics.initializers import initialise_
+from lightning_impl.keras_semantics.layers import Dropout, Flatten
+from lightning_impl.keras_semantics.profile import TF24, Profile
+
+
+class V2(nn.Module):
+    """Four padded convolutions with dropout and a large dense layer.
+
+    Args:
+        classes: How many.
+        image_size: Height and width in pixels.
+        profile: The Keras generation; nothing in this net depends on it.
+    """
+
+    # Fewer pixels a side leave nothing after the last pooling.
+    smallest_side = 16
+
+    def __init__(
+        self, classes: int = 30, image_size: tuple[int, int] = (64, 64), profile: Profile = TF24
+    ) -> None:
+        super().__init__()
+        height, width = (side // 16 for side in image_size)
+        self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
+        self.relu1 = nn.ReLU()
+        self.pool1 = nn.MaxPool2d(2)
+        self.drop1 = Dropout(0.25)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.relu2 = nn.ReLU()
+        self.pool2 = nn.MaxPool2d(2)
+        self.drop2 = Dropout(0.25)
+        self.conv3 = nn.Conv2d(64, 128, 3, padding=1)
+        self.relu3 = nn.ReLU()
+        self.pool3 = nn.MaxPool2d(2)
+        self.drop3 = Dropout(0.25)
+        self.conv4 = nn.Conv2d(128, 128, 3, padding=1)
+        self.relu4 = nn.ReLU()
+        self.pool4 = nn.MaxPool2d(2)
+        self.drop4 = Dropout(0.25)
+        self.flatten = Flatten()
+        self.dense = nn.Linear(height * width * 128, 512)
+        self.relu_dense = nn.ReLU()
+        self.drop_dense = Dropout(0.5)
+        self.head = nn.Linear(512, classes)
+        self.softmax = nn.Softmax(dim=1)
+        initialise_(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(N, 3, H, W)` in [0, 1] to logits `(N, classes)`."""
+        x = self.drop1(self.pool1(self.relu1(self.conv1(images))))
+        x = self.drop2(self.pool2(self.relu2(self.conv2(x))))
+        x = self.drop3(self.pool3(self.relu3(self.conv3(x))))
+        x = self.drop4(self.pool4(self.relu4(self.conv4(x))))
+        x = self.drop_dense(self.relu_dense(self.dense(self.flatten(x))))
+        return self.head(x)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """What the Keras twin returns: softmax of the logits, `(N, classes)`."""
+        return self.softmax(self(images))

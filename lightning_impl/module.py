@@ -1,0 +1,117 @@
+"""The LightningModule: net, loss, metrics and optimizer of a fit. The maths lies in keras_semantics."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lightning_impl.keras_semantics.optimizers import build_optimizer
+from lightning_impl.keras_semantics.profile import PROFILES
+from lightning_impl.models import ARCHITECTURES
+from parity_common.command_errors import UserError
+
+# ImageDataGenerator(rescale=1/255): every pixel value times this.
+RESCALE = 1 / 255
+
+
+class Classifier(LightningModule):
+    """An image classifier of the record, with softmax crossentropy and accuracy.
+
+    A checkpoint holds all that prediction needs: architecture, class names, image size.
+
+    Args:
+        arch: Which net of `lightning_impl.models`.
+        profile: Whose rules hold: tf2.4 or keras3.
+        optimizer: With Keras's defaults but for the learning rate.
+        learning_rate: Per step, above 0.
+        class_names: In label order; the command line takes them from the data.
+        image_size: Height and width in pixels; the command line takes it from the data.
+
+    Raises:
+        UserError: A value out of range, or images too small for the net.
+    """
+
+    def __init__(
+        self,
+        arch: Literal["v1", "v2", "v3"] = "v3",
+        profile: Literal["tf2.4", "keras3"] = "tf2.4",
+        optimizer: Literal["adam", "nadam", "rmsprop", "sgd"] = "nadam",
+        learning_rate: float = 0.001,
+        class_names: list[str] | None = None,
+        image_size: tuple[int, int] = (64, 64),
+    ) -> None:
+        super().__init__()
+        if not 0 < learning_rate < float("inf"):
+            raise UserError(f"model.learning_rate is {learning_rate}: give a number above 0")
+        if not class_names or len(class_names) < 2:
+            raise UserError(f"{len(class_names or [])} classes in the data: a classifier needs two or more")
+        self.class_names = list(class_names)
+        self.profile = PROFILES[profile]
+        self.optimizer_name = optimizer
+        self.learning_rate = learning_rate
+        self.save_hyperparameters()
+        architecture = ARCHITECTURES[arch]
+        if min(image_size) < architecture.smallest_side:
+            least = architecture.smallest_side
+            raise UserError(
+                f"data.image_size {list(image_size)} is too small for {arch}: give {least} pixels a side"
+            )
+        self.net = architecture(len(class_names), (image_size[0], image_size[1]), self.profile)
+        # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
+        self.net.to(memory_format=torch.channels_last)
+        # Lets the model table show each layer's shapes.
+        self.example_input_array = torch.zeros(1, *image_size, 3, dtype=torch.uint8)
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """uint8 `(N, H, W, 3)` in 0–255 to float32 `(N, 3, H, W)` in [0, 1], channels_last in memory."""
+        return images.permute(0, 3, 1, 2).to(self.dtype).mul_(RESCALE)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 images `(N, H, W, 3)` to logits `(N, classes)`."""
+        return self.net(self.preprocess(images))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
+        loss, accuracy = self._loss_and_accuracy(batch)
+        # Keras's epoch figures: means over the epoch's images, each taken while the weights still change.
+        self._log({"loss": loss, "accuracy": accuracy}, batch)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> None:
+        loss, accuracy = self._loss_and_accuracy(batch)
+        self._log({"val_loss": loss, "val_accuracy": accuracy}, batch)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
+        """Probabilities `(N, classes)`."""
+        return self.net.softmax(self(batch[0]))
+
+    def configure_optimizers(self) -> Optimizer:
+        return build_optimizer(self.optimizer_name, self.profile, self.parameters(), self.learning_rate)
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Refuses another data set's checkpoint, and lets a new learning rate win over the saved one."""
+        saved = checkpoint["hyper_parameters"]
+        if saved["class_names"] != self.class_names:
+            theirs, ours = saved["class_names"], self.class_names
+            raise UserError(
+                f"the checkpoint has {len(theirs)} classes ({', '.join(theirs[:5])}…), the data has "
+                f"{len(ours)} ({', '.join(ours[:5])}…): give the data.root it was trained on"
+            )
+        if saved["learning_rate"] != self.learning_rate:
+            print(f"learning rate {self.learning_rate} replaces the checkpoint's {saved['learning_rate']}")
+            for state in checkpoint.get("optimizer_states", []):
+                for group in state["param_groups"]:
+                    group["lr"] = self.learning_rate
+
+    def _loss_and_accuracy(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        images, labels = batch
+        logits = self(images)
+        loss = nn.functional.cross_entropy(logits, labels)
+        accuracy = (logits.detach().argmax(1) == labels).float().mean()
+        return loss, accuracy
+
+    def _log(self, figures: dict[str, Tensor], batch: tuple[Tensor, Tensor]) -> None:
+        self.log_dict(figures, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch[1]))

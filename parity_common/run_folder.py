@@ -1,0 +1,157 @@
+"""The folder a training leaves behind: one layout, whichever framework trained.
+
+config.yaml       what drove the run, complete
+metrics.csv       one row an epoch, columns METRIC_COLUMNS
+confusion.csv     validation images by true class (row) and predicted class (column), best checkpoint
+result.json       the closing figures; present only when the run has finished
+curves.png  confusion.png
+checkpoints/      best.* and last.*
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from parity_common.command_errors import UserError
+
+METRIC_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+)
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls `write` with a temporary name beside `path`, then moves the whole file into place.
+
+    Whatever stops it, `path` is the old file or the new one. The temporary lies in the same folder,
+    since a move between file systems is a copy that can be cut short.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        write(Path(temporary))
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """`write_atomically` for a text in UTF-8."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+class RunFolder:
+    """One training's folder.
+
+    Args:
+        path: The folder, which exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> RunFolder:
+        """Makes `parent/name/DATE-TIME`, never one that was there: starts in the same second get a suffix.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        started = time.strftime("%Y%m%d-%H%M%S")
+        try:
+            (parent / name).mkdir(parents=True, exist_ok=True)
+            for attempt in range(1, 1000):
+                path = parent / name / (started if attempt == 1 else f"{started}-{attempt}")
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    continue
+                run = cls(path)
+                run.checkpoints.mkdir()
+                return run
+        except OSError as error:
+            raise UserError(
+                f"cannot write a run folder in {parent / name} ({error.strerror}): choose another --runs"
+            ) from error
+        raise UserError(f"{parent / name} holds 999 runs of this second: use another --runs")
+
+    def append_metrics(self, row: dict[str, float | int | None]) -> None:
+        """Adds one epoch's row to metrics.csv, the header first. A cut-off last row is mended on reading."""
+        path = self.path / "metrics.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, METRIC_COLUMNS, restval="", lineterminator="\n")
+            if fresh:
+                writer.writeheader()
+            writer.writerow({key: value for key, value in row.items() if value is not None})
+
+    def drop_metrics_from(self, epoch: int) -> None:
+        """Cuts metrics.csv back to the epochs before `epoch`, for a run that goes on from there."""
+        if not (self.path / "metrics.csv").exists():
+            return
+        kept = [row for row in self.read_metrics() if row["epoch"] < epoch]
+        lines = [",".join(METRIC_COLUMNS)]
+        for row in kept:
+            lines.append(",".join("" if row[name] is None else repr(row[name]) for name in METRIC_COLUMNS))
+        write_text_atomically(self.path / "metrics.csv", "\n".join(lines) + "\n")
+
+    def read_metrics(self) -> list[dict]:
+        """metrics.csv as one dict an epoch; numbers as float, `epoch` as int, an empty field as None.
+
+        Raises:
+            UserError: No such file, or not this layout.
+        """
+        path = self.path / "metrics.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                if tuple(reader.fieldnames or ()) != METRIC_COLUMNS:
+                    raise UserError(f"{path} does not have the columns of a run: {', '.join(METRIC_COLUMNS)}")
+                rows = list(reader)
+            return [_numbers(row) for row in rows if None not in row.values()]
+        except FileNotFoundError as error:
+            raise UserError(f"{self.path} is not a run folder: it has no metrics.csv") from error
+        except (ValueError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is damaged ({error}): mend the row or remove the file") from error
+
+    def write_confusion(self, class_names: Sequence[str], counts: ArrayLike) -> None:
+        """confusion.csv: a header of predicted classes, then a row a true class."""
+
+        def write(temporary: Path) -> None:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(["true \\ predicted", *class_names])
+                for name, row in zip(class_names, np.asarray(counts), strict=True):
+                    writer.writerow([name, *(int(count) for count in row)])
+
+        write_atomically(self.path / "confusion.csv", write)
+
+    def write_result(self, result: dict) -> None:
+        """result.json, written last: its presence says that the run finished."""
+        write_text_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+
+def _numbers(row: dict[str, str]) -> dict:
+    numbers: dict = {name: float(text) if text else None for name, text in row.items()}
+    numbers["epoch"] = int(row["epoch"])
+    return numbers

@@ -1,0 +1,129 @@
+"""Layers and initialisers of keras_semantics against Keras itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from lightning_impl.keras_semantics.initializers import glorot_uniform_, he_normal_
+from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten
+from lightning_impl.keras_semantics.profile import PROFILES
+from parity_tests.keras_oracle import ask_keras
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+# float32: 5 times what a 36-value mean in float32 is off from float64; the smallest fault (the other variance
+# rule at 36 values) is 3e-4 of the statistic after one step.
+TOLERANCE = {"float32": 2e-6, "float64": 1e-14}
+
+
+def batch_norm_case(rank: int) -> dict[str, np.ndarray]:
+    random = np.random.RandomState(rank)
+    features = random.normal(0.5, 2, (4, 3, 3, 5) if rank == 4 else (36, 5))
+    return {
+        "features": features,
+        "gamma": random.uniform(0.5, 1.5, 5),
+        "beta": random.normal(0, 1, 5),
+        "mean": random.normal(0, 1, 5),
+        "variance": random.uniform(0.5, 2, 5),
+    }
+
+
+def our_batch_norm(profile: str, dtype: str, case: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    ours = BatchNorm(5, PROFILES[profile]).to(DTYPES[dtype])
+    with torch.no_grad():
+        for name, value in zip(
+            ("weight", "bias", "running_mean", "running_var"), list(case.values())[1:], strict=True
+        ):
+            getattr(ours, name).copy_(torch.from_numpy(value))
+        features = torch.from_numpy(case["features"]).to(DTYPES[dtype])
+        output = (
+            ours(features.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) if features.dim() == 4 else ours(features)
+        )
+    return {"output": output.numpy(), "mean": ours.running_mean.numpy(), "variance": ours.running_var.numpy()}
+
+
+def worst(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> float:
+    assert ours.keys() == theirs.keys()
+    return max(float(np.abs(ours[key] - theirs[key]).max() / np.abs(theirs[key]).max()) for key in ours)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rank", [2, 4])
+def test_batch_norm_training_matches_keras(profile: str, dtype: str, rank: int) -> None:
+    case = batch_norm_case(rank)
+    theirs = ask_keras("batch_norm_statistics", profile, dtype=dtype, **case)
+    assert worst(our_batch_norm(profile, dtype, case), theirs) <= TOLERANCE[dtype]
+    if rank == 4 and dtype == "float32":
+        # The other generation's running variance must not pass.
+        (other,) = set(PROFILES) - {profile}
+        assert worst(our_batch_norm(other, dtype, case), theirs) > 10 * TOLERANCE[dtype]
+
+
+def test_batch_norm_can_be_trained() -> None:
+    for profile in PROFILES.values():
+        ours = BatchNorm(5, profile).double().train()
+        features = torch.randn(6, 5, 2, 3, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda values, layer=ours: layer(values), features)
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.5, 0.2])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_dropout_keeps_the_share_and_the_mean(rate: float, memory_format: torch.memory_format) -> None:
+    torch.manual_seed(1)
+    ones = torch.ones(16, 8, 31, 33).to(memory_format=memory_format)
+    dropped = Dropout(rate).train()(ones)
+    assert set(dropped.unique().tolist()) == {0.0, float(torch.tensor(1.0) * (1 / (1 - rate)))}
+    count = ones.numel()
+    # Five standard deviations of a binomial count.
+    assert abs(int((dropped == 0).sum()) - rate * count) < 5 * np.sqrt(count * rate * (1 - rate))
+    # Neighbours in every direction are independent: shares of equal pairs as chance has them.
+    zero = dropped == 0
+    for axis in range(4):
+        both = (zero & zero.roll(1, axis)).double().mean()
+        assert abs(both - rate**2) < 5 * np.sqrt(rate**2 * (1 - rate**2) / count) * 2
+
+
+def test_dropout_is_seeded_draws_anew_and_rests_in_evaluation() -> None:
+    layer = Dropout(0.25).train()
+    features = torch.randn(4, 3, 5, 7)
+    torch.manual_seed(3)
+    first, second = layer(features), layer(features)
+    torch.manual_seed(3)
+    assert torch.equal(layer(features), first)
+    assert not torch.equal(first, second)
+    assert layer.eval()(features) is features
+
+
+def test_dropout_gradient_uses_the_same_mask() -> None:
+    features = torch.randn(4, 3, 5, 7, requires_grad=True)
+    dropped = Dropout(0.5).train()(features)
+    dropped.sum().backward()
+    assert torch.equal(features.grad, torch.where(dropped == 0, 0.0, 2.0))
+
+
+def test_flatten_has_keras_order() -> None:
+    features = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    channels_last = features.numpy().transpose(0, 2, 3, 1)
+    assert np.array_equal(Flatten()(features).numpy(), channels_last.reshape(2, -1))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 9), (40, 25)], ids=["conv", "dense"])
+@pytest.mark.parametrize(("name", "ours"), [("he_normal", he_normal_), ("glorot_uniform", glorot_uniform_)])
+def test_initialiser_matches_keras(name: str, ours, shape: tuple[int, ...]) -> None:
+    theirs = ask_keras("initial_weights", "keras3", shape=shape, initializer=name, count=40)["draws"]
+    torch.manual_seed(5)
+    torch_shape = (shape[3], shape[2], shape[0], shape[1]) if len(shape) == 4 else shape[::-1]
+    draws = torch.stack([ours(torch.empty(torch_shape)) for _ in range(40)]).numpy()
+    assert stats.ks_2samp(draws.ravel(), theirs.ravel()).pvalue > 0.01
+    assert np.abs(draws).max() == pytest.approx(np.abs(theirs).max(), rel=0.02)
+    # torch's nearest builtin does not pass the same test.
+    other = nn.init.kaiming_normal_ if name == "he_normal" else nn.init.kaiming_uniform_
+    stock = torch.stack([other(torch.empty(torch_shape)) for _ in range(40)]).numpy()
+    if name == "glorot_uniform":
+        assert stats.ks_2samp(stock.ravel(), theirs.ravel()).pvalue < 0.01
+    else:
+        assert np.abs(stock).max() > 1.2 * np.abs(theirs).max()
