@@ -1,0 +1,234 @@
+"""The settings of a Keras fit, read from the same YAML files as the Lightning side."""
+
+from __future__ import annotations
+
+import math
+import typing
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from keras_reference.backend import PACKAGE_OF_PROFILE
+from keras_reference.models import BUILDERS
+from parity_common.command_errors import UserError, did_you_mean
+from parity_common.config_errors import explain, refuse_unknown_keys
+from parity_common.config_files import config_names, find_config, read_config
+
+OPTIMIZERS = {"adam": "Adam", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
+"""`model.optimizer` of a config to the class's name in Keras."""
+
+# Four poolings by 2, in v2 and v3, leave one pixel of 16.
+SMALLEST_SIDE_PIXELS = 16
+
+
+def setting(default: Any, meaning: str) -> Any:
+    """A field of a settings class; `meaning` is its line in --help."""
+    return field(default=default, metadata={"help": meaning})
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    arch: str = setting("v3", f"which net: {', '.join(BUILDERS)}")
+    profile: str = setting("tf2.4", f"whose rules hold: {', '.join(PACKAGE_OF_PROFILE)}")
+    optimizer: str = setting("nadam", f"{', '.join(OPTIMIZERS)}, with Keras's defaults but for the rate")
+    learning_rate: float = setting(0.001, "per step, above 0")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    root: str | None = setting(None, "folder of class folders; null draws and uses the stand-in set")
+    stand_in_per_class: int = setting(200, "images a class of the stand-in set")
+    image_size: tuple[int, int] = setting((64, 64), "height and width in pixels")
+    batch_size: int = setting(32, "images a step")
+    validation_split: float = setting(0.2, "share of each class that is validation, in (0, 1)")
+    subset_per_class: int | None = setting(None, "images a class to keep, drawn before the split")
+    subset_seed: int = setting(0, "draws the subset")
+    cache_dir: str | None = setting(None, "where the stand-in set lies; null: the user's cache folder")
+    num_workers: int = setting(0, "of the Lightning side; no effect here")
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    max_epochs: int = setting(30, "epochs to train")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What drives a fit.
+
+    Attributes:
+        name: The first config's bare name, unless given.
+        complete: The same as YAML, every key set: `--config` reads it back.
+    """
+
+    model: ModelSettings
+    data: DataSettings
+    trainer: TrainerSettings
+    seed_everything: int
+    runs: str
+    name: str
+    complete: str
+
+
+GROUPS = {"model": ModelSettings, "data": DataSettings, "trainer": TrainerSettings}
+
+
+def read_settings(arguments: list[str]) -> Settings:
+    """Reads the command line and the configs it names; a later config or option wins.
+
+    Args:
+        arguments: Without the program's name.
+
+    Raises:
+        UserError: An unknown name, key or option, a value of the wrong type or out of range.
+        SystemExit: After --help or --print_config.
+    """
+    parser = _parser()
+    known = [f"{group}.{entry.name}" for group, kind in GROUPS.items() for entry in fields(kind)]
+    known += ["seed_everything", "runs", "name"]
+    arguments, configs = _with_config_paths(arguments)
+    if configs:
+        parser.set_defaults({"name": configs[0].stem})
+    for path in configs:
+        _check_file(path, parser, known)
+    try:
+        namespace = parser.parse_args(arguments)
+    except ArgumentError as error:
+        raise UserError(_about_trainer(explain(error, known))) from error
+    if not configs:
+        raise UserError(f"no config given: --config NAME, one of {', '.join(config_names())}, or a path")
+    settings = _settings(namespace, parser)
+    _check(settings)
+    return settings
+
+
+def _check_file(path: Path, parser: ArgumentParser, known: list[str]) -> None:
+    """Judges one file alone first: in a refusal of the merged settings nothing would name the file."""
+    content = read_config(path)
+    try:
+        refuse_unknown_keys(content, known, path)
+    except UserError as error:
+        raise UserError(_about_trainer(str(error))) from error
+    try:
+        _check(_settings(parser.parse_object(content), parser))
+    except ArgumentError as error:
+        raise UserError(f"{path}: {explain(error, known)}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="keras_reference.fit",
+        usage="python -m keras_reference.fit --config NAME [--config NAME ...] [--KEY VALUE ...]",
+        description="Trains a classifier of the record in Keras.",
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        action="config",
+        help=f"{', '.join(config_names())}, or a path; repeated, the later wins",
+    )
+    parser.add_argument("--runs", type=str, default="runs", help="folder of the run folders")
+    parser.add_argument("--name", type=str | None, default=None, help="folder of this run's kind in it")
+    parser.add_argument(
+        "--seed_everything", type=int, default=2021, help="start weights, dropout, batch order"
+    )
+    for group, settings_class in GROUPS.items():
+        types = typing.get_type_hints(settings_class)
+        for entry in fields(settings_class):
+            parser.add_argument(
+                f"--{group}.{entry.name}",
+                type=types[entry.name],
+                default=entry.default,
+                help=entry.metadata["help"],
+            )
+    return parser
+
+
+def _with_config_paths(arguments: list[str]) -> tuple[list[str], list[Path]]:
+    """Replaces every `--config NAME` by the path it means, which the parser then reads in place."""
+    replaced: list[str] = []
+    configs: list[Path] = []
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, name = argument.partition("=")
+        if option not in ("-c", "--config"):
+            replaced.append(argument)
+            continue
+        if not equals:
+            name = next(rest, "")
+        if not name or name.startswith("--"):
+            raise UserError(f"--config needs a name: one of {', '.join(config_names())}, or a path")
+        configs.append(find_config(name))
+        replaced.append(f"--config={configs[-1]}")
+    return replaced, configs
+
+
+def _settings(namespace: Namespace, parser: ArgumentParser) -> Settings:
+    groups = {name: settings_class(**vars(namespace[name])) for name, settings_class in GROUPS.items()}
+    complete = parser.dump(namespace, skip_unset=False)
+    return Settings(
+        **groups,
+        seed_everything=namespace.seed_everything,
+        runs=namespace.runs,
+        name=namespace.name,
+        complete=complete,
+    )
+
+
+def _check(settings: Settings) -> None:
+    model, data = settings.model, settings.data
+    for group, settings_class in GROUPS.items():
+        types = typing.get_type_hints(settings_class)
+        for entry in fields(settings_class):
+            # The parser lets null through wherever a file has it.
+            nullable = type(None) in typing.get_args(types[entry.name])
+            if getattr(getattr(settings, group), entry.name) is None and not nullable:
+                raise UserError(f"{group}.{entry.name} is null: give a value or leave the key out")
+    for key, value, choices in (
+        ("arch", model.arch, BUILDERS),
+        ("profile", model.profile, PACKAGE_OF_PROFILE),
+        ("optimizer", model.optimizer, OPTIMIZERS),
+    ):
+        if value not in choices:
+            hint = did_you_mean(value, choices)
+            raise UserError(f'model.{key} is "{value}"{hint}: one of {", ".join(choices)}')
+    if not 0 < model.learning_rate < math.inf:
+        raise UserError(f"model.learning_rate is {model.learning_rate}: give a number above 0")
+    if not 0 < data.validation_split < 1:
+        raise UserError(f"data.validation_split is {data.validation_split}: give a share between 0 and 1")
+    if min(data.image_size) < SMALLEST_SIDE_PIXELS:
+        raise UserError(
+            f"data.image_size is {list(data.image_size)}: give height and width, "
+            f"{SMALLEST_SIDE_PIXELS} pixels or more"
+        )
+    for key, number, least in (
+        ("data.stand_in_per_class", data.stand_in_per_class, 2),
+        ("data.batch_size", data.batch_size, 1),
+        ("data.subset_per_class", data.subset_per_class, 2),
+        ("data.subset_seed", data.subset_seed, 0),
+        ("trainer.max_epochs", settings.trainer.max_epochs, 1),
+    ):
+        if number is not None and number < least:
+            raise UserError(f"{key} is {number}: give {least} or more")
+    # numpy's RandomState takes 32 bits.
+    for key, number in (
+        ("seed_everything", settings.seed_everything),
+        ("data.subset_seed", data.subset_seed),
+    ):
+        if number is None or not 0 <= number < 2**32:
+            raise UserError(f"{key} is {number}: give a whole number from 0 to {2**32 - 1}")
+    if not settings.runs:
+        raise UserError("runs is empty: give the folder of the run folders")
+    if not settings.name or Path(settings.name).name != settings.name:
+        raise UserError(f'name is "{settings.name}": give a folder name without "/"')
+
+
+def _about_trainer(line: str) -> str:
+    """Says why a key of Lightning's Trainer is refused: most of them have no meaning in Keras."""
+    return f"{line} on the Keras side" if "trainer takes" in line else line

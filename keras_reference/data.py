@@ -1,0 +1,259 @@
+"""Image folders to arrays and batches, by Keras's own code of the profile's generation."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_reference.config import DataSettings
+from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
+from parity_common.command_errors import UserError
+from parity_common.subset import choose_subset
+
+# ImageDataGenerator(rescale=1/255): every pixel value times this, in float32.
+RESCALE = 1 / 255
+# A small file can claim a huge picture; the Lightning side refuses the same ones.
+LARGEST_MEGAPIXELS = 100
+
+
+@dataclass(frozen=True)
+class Part:
+    """Decoded images of one part of the split.
+
+    Attributes:
+        images: `(N, H, W, 3)` uint8 RGB, 0–255.
+        labels: `(N,)` int64 class numbers.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The files of a folder in Keras's order, after the subset.
+
+    Attributes:
+        class_names: In label order.
+        paths: One an image, class by class.
+        labels: One class number an image.
+        is_validation: One flag an image.
+    """
+
+    class_names: list[str]
+    paths: list[str]
+    labels: NDArray[np.int64]
+    is_validation: NDArray[np.bool_]
+
+
+def check_root(root: str | None) -> None:
+    """Refuses a folder that cannot be data, before anything heavy is imported.
+
+    Raises:
+        UserError: No such folder, or no class folder in it.
+    """
+    if root is None:
+        return
+    try:
+        folders = [entry.name for entry in os.scandir(Path(root).expanduser()) if entry.is_dir()]
+    except FileNotFoundError as error:
+        raise UserError(f"no such folder {root}: give data.root a folder of class folders") from error
+    except NotADirectoryError as error:
+        raise UserError(f"{root} is a file: give data.root a folder of class folders") from error
+    except OSError as error:
+        raise UserError(f"cannot read {root}: {error.strerror}") from error
+    if len(folders) < 2:
+        raise UserError(f"{len(folders)} class folders in {root}: a classifier needs two or more")
+
+
+def image_folder(settings: DataSettings) -> Path:
+    """The folder to train on: `data.root`, or the stand-in set, drawn where it is not there yet.
+
+    Raises:
+        UserError: The drawing was killed.
+        SystemExit: The drawing refused or was stopped; it has said so in its one line.
+    """
+    if settings.root is not None:
+        return Path(settings.root).expanduser()
+    count = settings.stand_in_per_class
+    folder = stand_in_folder(cache_root(settings.cache_dir), STAND_IN_SEED, count)
+    # A child, since this process must not import the torch side. It leaves a finished set as it is.
+    command = [sys.executable, "-m", "lightning_impl.data.stand_in", "--out", str(folder)]
+    command += ["--images-per-class", str(count), "--seed", str(STAND_IN_SEED)]
+    code = subprocess.run(command, check=False).returncode
+    if code > 0:
+        # Its own line on standard error says why, or that it was stopped.
+        sys.exit(code)
+    if code < 0:
+        raise UserError(f"drawing the stand-in set {folder} was killed (signal {-code}): start again")
+    return folder
+
+
+def list_files(profile: str, root: Path, settings: DataSettings) -> ImageFiles:
+    """Lists a folder with ImageDataGenerator's own DirectoryIterator, then subsets and splits.
+
+    Class order, suffixes and file order are the iterator's. The split is its rule too
+    (keras-preprocessing 1.1.2 image/utils.py, `_list_valid_filenames_in_directory`): the first
+    `int(validation_split * n)` files of a class validate. It is applied here because the subset goes first.
+
+    Args:
+        profile: tf2.4 lists with Keras-Preprocessing 1.1.2, keras3 with Keras 3.
+        root: A folder of class folders.
+        settings: The subset and the split.
+
+    Raises:
+        UserError: A class without images, or a part of the split without any image.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # It prints what it found, and warns of every .tiff.
+        warnings.simplefilter("ignore")
+        listing = _image_module(profile).ImageDataGenerator().flow_from_directory(str(root), shuffle=False)
+    class_names = sorted(listing.class_indices, key=listing.class_indices.get)
+    kept: list[int] = []
+    is_validation: list[bool] = []
+    for label, name in enumerate(class_names):
+        places = np.flatnonzero(listing.classes == label)
+        if len(places) == 0:
+            suffixes = ", ".join(listing.white_list_formats)
+            raise UserError(
+                f"no images in class folder {root / name}: add some ({suffixes}) or remove the folder, "
+                "which Keras counts as a class"
+            )
+        chosen = places[choose_subset(len(places), settings.subset_per_class, settings.subset_seed, label)]
+        kept += chosen.tolist()
+        validating = int(settings.validation_split * len(chosen))
+        is_validation += [number < validating for number in range(len(chosen))]
+    for flag, part in ((False, "training"), (True, "validation")):
+        if flag not in is_validation:
+            raise UserError(
+                f"no {part} image: {root} has {len(kept)} images in {len(class_names)} classes and "
+                f"data.validation_split is {settings.validation_split}; add images or change the split"
+            )
+    return ImageFiles(
+        class_names,
+        [listing.filepaths[place] for place in kept],
+        listing.classes[kept].astype(np.int64),
+        np.array(is_validation),
+    )
+
+
+def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -> tuple[Part, Part]:
+    """Decodes every image once, with the generation's own `load_img` and nearest resizing.
+
+    Args:
+        profile: Whose `load_img`.
+        files: What to decode.
+        image_size: Height and width in pixels.
+
+    Returns:
+        Training and validation.
+
+    Raises:
+        UserError: An image does not decode, or memory does not suffice.
+    """
+    from PIL import Image
+
+    load_img = _image_module(profile).load_img
+    # Pillow raises above twice this figure.
+    Image.MAX_IMAGE_PIXELS = LARGEST_MEGAPIXELS * 1_000_000 // 2
+    count = len(files.paths)
+    try:
+        images = np.empty((count, *image_size, 3), dtype=np.uint8)
+    except MemoryError as error:
+        raise UserError(
+            f"{count} images of {image_size} do not fit in memory: lower data.image_size"
+        ) from error
+
+    def decode(place: int) -> None:
+        path = files.paths[place]
+        try:
+            images[place] = np.asarray(load_img(path, target_size=image_size))
+        except Image.DecompressionBombError as error:
+            raise UserError(
+                f"image file {path} claims more than {LARGEST_MEGAPIXELS} megapixels: shrink or remove it"
+            ) from error
+        except Exception as error:
+            # Pillow's decoders raise many kinds on damaged files: OSError, SyntaxError, struct.error ...
+            raise UserError(f"image file {path} does not decode ({error}): replace or remove it") from error
+
+    with warnings.catch_warnings():
+        # Odd EXIF, palettes with transparency, sizes below the limit: none changes the pixels.
+        warnings.simplefilter("ignore")
+        # Threads suffice: Pillow decodes and resizes without the interpreter's lock.
+        with ThreadPool(os.cpu_count()) as pool:
+            for _ in _with_progress(pool.imap_unordered(decode, range(count), chunksize=8), count):
+                pass
+    training, validation = ~files.is_validation, files.is_validation
+    return Part(images[training], files.labels[training]), Part(images[validation], files.labels[validation])
+
+
+def make_batches(part: Part, classes: int, batch_size: int, shuffle_seed: int | None = None) -> Any:
+    """A `tf.data.Dataset` of one epoch: images float32 `(B, H, W, 3)` in [0, 1], one-hot `(B, classes)`.
+
+    Nothing is augmented, so ImageDataGenerator.flow would only add a Python loop over images. tf.data is
+    Keras's own fast way under both generations, and cached pixels stay uint8: a quarter of the memory that
+    `fit(x, y)` on floats takes. Pixels and split are those of the generator, and each epoch is one whole
+    shuffle, as there.
+
+    Args:
+        part: What to draw from.
+        classes: How many.
+        batch_size: Images a step; the last batch of an epoch may be smaller.
+        shuffle_seed: Of the orders, a new one each epoch. None: the order given.
+    """
+    import tensorflow as tf
+
+    # On a GPU machine too: the pipeline gathers on the CPU.
+    with tf.device("CPU:0"):
+        images, labels = tf.constant(part.images), tf.constant(part.labels)
+        places = tf.data.Dataset.range(len(part.labels))
+        if shuffle_seed is not None:
+            places = places.shuffle(len(part.labels), seed=shuffle_seed, reshuffle_each_iteration=True)
+
+        def fetch(batch: Any) -> tuple[Any, Any]:
+            pixels = tf.cast(tf.gather(images, batch), tf.float32) * RESCALE
+            return pixels, tf.one_hot(tf.gather(labels, batch), classes)
+
+        return (
+            places.batch(batch_size)
+            .map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+def _image_module(profile: str) -> Any:
+    """Where a generation's ImageDataGenerator and `load_img` are found."""
+    if profile == "keras3":
+        # What tensorflow.keras.preprocessing.image is, without asking an environment variable.
+        return import_module("keras._tf_keras.keras.preprocessing.image")
+    # DirectoryIterator 1.1.2 looks for tensorflow.keras, which is Keras 3 unless this says tf_keras.
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    return import_module("keras_preprocessing.image")
+
+
+def _with_progress(items: Iterator, total: int) -> Iterator:
+    """A bar on standard error; off a terminal one line."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"decoding {total} images")
+        yield from items
+        return
+    columns = (TextColumn("decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(items, total=total)

@@ -1,0 +1,173 @@
+"""Trains a classifier of the record in Keras: `python -m keras_reference.fit --config v3`.
+
+Leaves the run folder that the Lightning side leaves too (parity_common/run_folder.py).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from types import FrameType, ModuleType
+from typing import Any
+
+from keras_reference.backend import PACKAGE_OF_PROFILE, load_keras
+from keras_reference.checkpoints import Checkpoints
+from keras_reference.config import Settings, read_settings
+from keras_reference.data import Part, check_root, decode_files, image_folder, list_files
+from keras_reference.training import build_model, count_confusion, fit_arrays, predict_labels
+from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
+from parity_common.run_folder import RunFolder, write_text_atomically
+
+
+class StopSignals:
+    """Ctrl-C and SIGTERM: at once outside of training, before the next batch within it.
+
+    In training a signal is only noted: an exception out of a handler could part Keras's own calls in the
+    middle. A second signal always takes effect at once.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.in_training = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def check(self) -> None:
+        """Ends a training once a signal has come.
+
+        Raises:
+            Stopped: Exit code 130 or 143.
+        """
+        if self.received is not None:
+            raise Stopped(f"by {signal.Signals(self.received).name}", 128 + self.received)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again = self.received is not None
+        self.received = number
+        if again or not self.in_training:
+            raise KeyboardInterrupt
+
+
+def main() -> int | None:
+    settings = read_settings(sys.argv[1:])
+    signals = StopSignals()
+    try:
+        return _fit(settings, signals)
+    except KeyboardInterrupt:
+        if signals.received == signal.SIGTERM:
+            raise Stopped("by SIGTERM", EXIT_TERMINATED) from None
+        raise
+
+
+def _fit(settings: Settings, signals: StopSignals) -> int:
+    check_root(settings.data.root)
+    keras = _load_quietly(settings.model.profile)
+    folder = image_folder(settings.data)
+    files = list_files(settings.model.profile, folder, settings.data)
+    training, validation = decode_files(settings.model.profile, files, settings.data.image_size)
+    # Everything that can be wrong with the input has been found: no folder is left behind by a bad start.
+    run = RunFolder.create(Path(settings.runs), settings.name)
+    write_text_atomically(run.path / "config.yaml", settings.complete)
+
+    # Python's, numpy's and TensorFlow's: start weights and dropout.
+    keras.utils.set_random_seed(settings.seed_everything)
+    model = build_model(keras, settings.model, len(files.class_names), settings.data.image_size)
+    model.summary()
+    checkpoints = Checkpoints(run.checkpoints, settings.model.profile)
+    started = time.perf_counter()
+    rows = _train(settings, signals, run, checkpoints, (keras, model, training, validation))
+    seconds = time.perf_counter() - started
+
+    best = keras.models.load_model(checkpoints.best, compile=False)
+    predicted = predict_labels(best, validation, settings.data.batch_size)
+    counts = count_confusion(validation.labels, predicted, len(files.class_names))
+    run.write_confusion(files.class_names, counts.tolist())
+    run.write_result(
+        {
+            "framework": "keras",
+            "package": f"{PACKAGE_OF_PROFILE[settings.model.profile]} {keras.__version__}",
+            "config": settings.name,
+            "best_val_accuracy": checkpoints.best_row["val_accuracy"],
+            "best_epoch": checkpoints.best_row["epoch"],
+            "epochs": len(rows),
+            "classes": len(files.class_names),
+            "training_images": len(training.labels),
+            "validation_images": len(validation.labels),
+            "parameters": model.count_params(),
+            "seconds": round(seconds, 1),
+            # The first epoch traces and compiles.
+            "images_per_second": median(row["images_per_second"] for row in rows[1:] or rows),
+        }
+    )
+    code = _draw(run)
+    print(
+        f"best validation accuracy {checkpoints.best_row['val_accuracy']:.1%} "
+        f"(epoch {checkpoints.best_row['epoch'] + 1}; chance is {1 / len(files.class_names):.1%}) "
+        f"in {seconds / 60:.1f} min; run folder {run.path}"
+    )
+    return code
+
+
+def _load_quietly(profile: str) -> ModuleType:
+    """`load_keras` without the hardware lines that TensorFlow 2.21 writes whatever its log level is."""
+    with tempfile.TemporaryFile() as said, os.fdopen(os.dup(2), "wb") as standard_error:
+        os.dup2(said.fileno(), 2)
+        try:
+            return load_keras(profile)
+        except ImportError:
+            # If it failed, they may say why.
+            said.seek(0)
+            standard_error.write(said.read())
+            raise
+        finally:
+            os.dup2(standard_error.fileno(), 2)
+
+
+def _train(
+    settings: Settings,
+    signals: StopSignals,
+    run: RunFolder,
+    checkpoints: Checkpoints,
+    parts: tuple[Any, Any, Part, Part],
+) -> list[dict]:
+    model = parts[1]
+
+    def keep(row: dict) -> None:
+        run.append_metrics(row)
+        checkpoints.save(model, row)
+
+    signals.in_training = True
+    try:
+        return fit_arrays(
+            *parts,
+            batch_size=settings.data.batch_size,
+            max_epochs=settings.trainer.max_epochs,
+            seed=settings.seed_everything,
+            verbose=1 if sys.stdout.isatty() else 2,
+            on_epoch=keep,
+            check_stop=signals.check,
+        )
+    except Stopped as stopped:
+        raise Stopped(f"{stopped}; {checkpoints.kept()}", stopped.exit_code) from stopped
+    finally:
+        signals.in_training = False
+
+
+def _draw(run: RunFolder) -> int:
+    """Draws the run's pictures in a child, since this process must not import the torch side."""
+    command = [sys.executable, "-m", "lightning_impl.report", str(run.path)]
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+    if code != 0:
+        again = " ".join(["python", *command[1:]])
+        print(f"error: the pictures were not drawn (exit code {code}): {again}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    run_command(main)

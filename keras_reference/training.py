@@ -1,0 +1,147 @@
+"""Training on arrays in memory: what a fit and a benchmark have in common."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_reference.config import OPTIMIZERS, ModelSettings
+from keras_reference.data import Part, make_batches
+from keras_reference.models import BUILDERS
+from parity_common.command_errors import Stopped
+
+EXIT_NOT_FINITE = 1
+
+
+def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_size: tuple[int, int]) -> Any:
+    """The compiled model of a config.
+
+    Args:
+        keras: What `load_keras(settings.profile)` gives.
+        settings: The config's `model`.
+        classes: How many.
+        image_size: Height and width in pixels.
+    """
+    # TF 2.4's optimizers are tf_keras's legacy ones; those of its plain namespace came with TF 2.11.
+    optimizers = keras.optimizers.legacy if settings.profile == "tf2.4" else keras.optimizers
+    optimizer = getattr(optimizers, OPTIMIZERS[settings.optimizer])(learning_rate=settings.learning_rate)
+    model = BUILDERS[settings.arch](keras, classes, image_size)
+    model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def fit_arrays(
+    keras: ModuleType,
+    model: Any,
+    training: Part,
+    validation: Part,
+    *,
+    batch_size: int,
+    max_epochs: int,
+    seed: int,
+    verbose: int = 0,
+    on_epoch: Callable[[dict], None] = lambda row: None,
+    check_stop: Callable[[], None] = lambda: None,
+) -> list[dict]:
+    """Trains a compiled model with Keras's `fit`, validating after each epoch.
+
+    Args:
+        keras: The Keras the model is of.
+        model: From `build_model`; its last layer has one unit a class.
+        training: Images and labels, shuffled anew each epoch.
+        validation: Images and labels.
+        batch_size: Images a step.
+        max_epochs: Epochs to train.
+        seed: Of the batch orders. Start weights are the model's own already.
+        verbose: Keras's: 1 a bar, 2 a line an epoch, 0 nothing.
+        on_epoch: Called after each epoch with its row.
+        check_stop: Called before each batch; raises to stop.
+
+    Returns:
+        A row an epoch with the keys of `parity_common.run_folder.METRIC_COLUMNS`; `epoch` counts from 0.
+
+    Raises:
+        Stopped: The training loss of an epoch is not finite; exit code 1.
+    """
+    classes = model.output_shape[-1]
+    rows: list[dict] = []
+
+    class EpochRows(keras.callbacks.Callback):
+        """Times epochs and hands on their figures."""
+
+        # Told so, neither Keras fetches the running loss from the device for every batch.
+        _supports_tf_logs = True
+
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+            self.started = time.perf_counter()
+
+        def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+            check_stop()
+
+        def on_test_begin(self, logs: dict | None = None) -> None:
+            self.trained = time.perf_counter()
+
+        def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+            check_stop()
+
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            figures = {name: float(value) for name, value in (logs or {}).items()}
+            # A mean over the epoch's batches: one batch that is not finite leaves it so.
+            if not math.isfinite(figures["loss"]):
+                raise Stopped(
+                    f"the loss is {figures['loss']} in epoch {epoch + 1}: lower --model.learning_rate, "
+                    "or look for damaged images",
+                    EXIT_NOT_FINITE,
+                )
+            row = {"epoch": epoch} | {
+                name: figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+            }
+            row["learning_rate"] = _shortest(self.model.optimizer.learning_rate)
+            row["seconds"] = round(time.perf_counter() - self.started, 3)
+            row["images_per_second"] = round(len(training.labels) / (self.trained - self.started), 1)
+            rows.append(row)
+            on_epoch(row)
+
+    model.fit(
+        make_batches(training, classes, batch_size, shuffle_seed=seed),
+        validation_data=make_batches(validation, classes, batch_size),
+        epochs=max_epochs,
+        # The dataset shuffles itself; Keras 3 would warn that it cannot.
+        shuffle=False,
+        callbacks=[EpochRows()],
+        verbose=verbose,
+    )
+    return rows
+
+
+def predict_labels(model: Any, part: Part, batch_size: int) -> NDArray[np.int64]:
+    """The most probable class of each image, in the order of `part`.
+
+    Args:
+        model: With one unit a class in its last layer; it need not be compiled.
+        part: What to predict.
+        batch_size: Images a step.
+
+    Returns:
+        `(N,)` class numbers.
+    """
+    batches = make_batches(part, model.output_shape[-1], batch_size)
+    return model.predict(batches, verbose=0).argmax(axis=1)
+
+
+def count_confusion(labels: NDArray, predicted: NDArray, classes: int) -> NDArray[np.int64]:
+    """`(classes, classes)` counts by true class (row) and predicted class (column)."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+def _shortest(variable: Any) -> float:
+    """A float32 variable as the shortest decimal that means it: 0.001, not 0.0010000000474974513."""
+    return float(str(np.float32(variable.numpy())))
