@@ -15,7 +15,7 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from parity_common.command_errors import Stopped, UserError
+from parity_common.command_errors import EXIT_FAILED, Stopped, UserError
 from parity_common.run_folder import RunFolder, write_atomically
 
 
@@ -104,9 +104,10 @@ class StopOnNonFiniteLoss(Callback):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if not math.isfinite(float(outputs["loss"])):
-            raise UserError(
+            raise Stopped(
                 f"the loss is {float(outputs['loss'])} at epoch {trainer.current_epoch + 1}, step "
-                f"{trainer.global_step}: lower --model.learning_rate, or look for damaged images"
+                f"{trainer.global_step}: lower --model.learning_rate, or look for damaged images",
+                EXIT_FAILED,
             )
 
 

@@ -132,7 +132,7 @@ class FitCLI(LightningCLI):
                 shutil.rmtree(run.path)
             raise UserError(f"trainer settings: {error}") from error
         if not resumed:
-            self.parser.save(self.config, run.path / "config.yaml", skip_none=False, overwrite=True)
+            self.parser.save(self.config, run.path / "config.yaml", skip_unset=False, overwrite=True)
         return trainer
 
     def _open_run_folder(self) -> tuple[RunFolder, bool]:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -18,11 +19,11 @@ class UserError(Exception):
 
 
 class Stopped(Exception):
-    """Work stopped on request (Ctrl-C or SIGTERM). The message says how it goes on.
+    """Work ended early: on request (Ctrl-C or SIGTERM), or since going on is of no use.
 
     Args:
-        message: One line for the user.
-        exit_code: What the process exits with, 128 + the signal's number.
+        message: One line for the user: how it goes on.
+        exit_code: What the process exits with: 128 + the signal's number, or EXIT_FAILED.
     """
 
     def __init__(self, message: str, exit_code: int = EXIT_INTERRUPTED) -> None:

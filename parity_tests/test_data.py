@@ -45,6 +45,7 @@ def test_class_order_and_split_match_keras(profile: str, tmp_path: Path) -> None
             "a.tif",
             "c.jpeg",
             "d.bmp",
+            "scan_jpg",
             "no.gif",
             "no.webp",
             "x.txt",

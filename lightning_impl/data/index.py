@@ -68,7 +68,8 @@ def list_images(class_folder: Path) -> list[str]:
     for folder, _, names in sorted(os.walk(class_folder), key=lambda step: step[0]):
         inner = os.path.relpath(folder, class_folder)
         for name in sorted(names):
-            if name.lower().endswith(tuple(f".{suffix}" for suffix in IMAGE_SUFFIXES)):
+            # Without the dot, as Keras has it: a file named `scan_jpg` counts too.
+            if name.lower().endswith(IMAGE_SUFFIXES):
                 found.append(name if inner == "." else os.path.join(inner, name))
     return found
 

@@ -1,0 +1,67 @@
+"""Runs `python -m lightning_impl.fit …` in a process of its own, without importing torch anew each time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+# The server imports these once; each process is a fork of it, with real signals and a real exit code.
+PRELOADED = ["lightning_impl.cli", "lightning_impl.evaluate", "lightning_impl.report.draw"]
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(PRELOADED)
+
+
+@dataclass
+class Fit:
+    """A fit under way or done; `stdout` and `stderr` are what it has printed so far."""
+
+    process: BaseProcess
+    outputs: Path
+
+    @property
+    def stdout(self) -> str:
+        return (self.outputs / "stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        return (self.outputs / "stderr").read_text()
+
+    def wait(self, seconds: float = 120) -> int:
+        """Its exit code; a process that does not end in time fails the test."""
+        self.process.join(seconds)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise AssertionError(f"still running after {seconds} s\n{self.stdout}\n{self.stderr}")
+        return self.process.exitcode
+
+
+def start_fit(*arguments: object, cwd: Path) -> Fit:
+    """Starts a fit in the folder `cwd`."""
+    outputs = cwd / f".outputs-{time.monotonic_ns()}"
+    outputs.mkdir()
+    process = _context.Process(target=_run, args=([str(word) for word in arguments], cwd, outputs))
+    process.start()
+    return Fit(process, outputs)
+
+
+def fit(*arguments: object, cwd: Path, code: int = 0) -> Fit:
+    """Runs a fit to its end and checks its exit code."""
+    done = start_fit(*arguments, cwd=cwd)
+    assert done.wait() == code, done.stdout + done.stderr
+    return done
+
+
+def _run(arguments: list[str], cwd: Path, outputs: Path) -> None:
+    os.chdir(cwd)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        os.dup2(os.open(outputs / name, os.O_WRONLY | os.O_CREAT), number)
+    sys.argv = ["fit", *arguments]
+    from lightning_impl.fit import main
+    from parity_common.command_errors import run_command
+
+    run_command(main)
