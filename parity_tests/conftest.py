@@ -1,0 +1,94 @@
+"""What the parity tests share: traces recorded in child processes, so that Keras and torch never meet."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from porting.trace import Trace
+
+REPOSITORY = Path(__file__).parents[1]
+GOLDEN = REPOSITORY / "parity_tests" / "goldens" / "v3-tf2.4-float64"
+
+MODELS = ("v1", "v2", "v3")
+PROFILES = ("tf2.4", "keras3")
+DTYPES = ("float64", "float32")
+MORE_SEEDS = (1, 2, 3)
+# Neither square nor even: a swapped axis or a rounded half would go unseen on 64 x 64.
+ODD_SIZE = (67, 45)
+ODD_BUILDER = f"""
+from keras_reference.models import v3
+
+def build(keras):
+    return v3.build(keras, classes=7, image_size={ODD_SIZE})
+"""
+
+FindTrace = Callable[..., Trace]
+
+
+@pytest.fixture(scope="session")
+def keras_installed() -> None:
+    """Fails, never skips: a parity test that did not run must not look like one that passed."""
+    for package in ("tensorflow", "keras", "tf_keras"):
+        if importlib.util.find_spec(package) is None:
+            pytest.fail(
+                f'{package} is not installed: pip install "keras-lightning-parity[keras]"', pytrace=False
+            )
+
+
+@pytest.fixture(scope="session")
+def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> FindTrace:
+    """v1, v2, v3 and an odd-sized v3 ("odd") in both profiles and dtypes; v3 under tf2.4 with more seeds.
+
+    Returns:
+        A function of name, profile, dtype and seed (0) that opens the trace.
+    """
+    folder = tmp_path_factory.mktemp("traces")
+    odd = folder / "odd.py"
+    odd.write_text(ODD_BUILDER, encoding="utf-8")
+    specs = [f"keras_reference.models.{name}:build" for name in MODELS] + [f"{odd}:build"]
+    dtypes = [f"--dtype={dtype}" for dtype in DTYPES]
+    seeds = [f"--seed={seed}" for seed in MORE_SEEDS]
+    out = f"--out={folder}"
+    runs = {
+        profile: [[f"--profile={profile}", out, *dtypes, *(f"--model={s}" for s in specs)]]
+        for profile in PROFILES
+    }
+    runs["tf2.4"].append(["--profile=tf2.4", out, *dtypes, *seeds, f"--model={specs[2]}"])
+    # Both generations at once, each in one process: half of a recording is the import of its Keras.
+    children = {profile: _recorder(arguments) for profile, arguments in runs.items()}
+    for profile, child in children.items():
+        _, errors = child.communicate()
+        if child.returncode:
+            pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
+
+    def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
+        return Trace(folder / (f"{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
+
+    return find
+
+
+def _recorder(runs: list[list[str]]) -> subprocess.Popen[str]:
+    """A child process that runs the recorder once for each list of arguments."""
+    code = (
+        "import json, sys; from keras_reference.record import run; [run(a) for a in json.loads(sys.argv[1])]"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(runs)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def golden() -> Trace:
+    """The committed trace of v3, which needs no Keras."""
+    return Trace(GOLDEN)

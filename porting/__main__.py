@@ -1,0 +1,140 @@
+"""`python -m porting audit TRACE --port package.module:Class`, and `python -m porting record ...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from parity_common.command_errors import UserError, run_command
+from porting.ladder import RUNGS, RungResult, climb
+from porting.replay import load_port
+from porting.tolerances import TOLERANCES
+from porting.trace import Trace
+
+EXIT_PARTS = 1
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see python -m porting --help)")
+
+
+def audit(arguments: argparse.Namespace) -> int:
+    """Climbs the ladder, prints one line a rung, and returns the exit code: 0, or 1 when a rung parts."""
+    trace = Trace(arguments.trace)
+    results = climb(trace, load_port(arguments.port))
+    if arguments.json:
+        _write_json(arguments.json, trace, arguments.port, results)
+    _print(trace, arguments.port, results)
+    return 0 if all(result.holds for result in results) else EXIT_PARTS
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Runs the recorder as a child process: Keras must not be loaded where torch is."""
+    from keras_reference import record as recorder
+
+    python = arguments.keras_python or sys.executable
+    # The script names itself in the trace's birth certificate, as seen from the working folder.
+    script = os.path.relpath(recorder.__file__)
+    try:
+        return subprocess.run([python, script, *arguments.recorder_arguments], check=False).returncode
+    except OSError as error:
+        raise UserError(f"--keras-python {python} cannot be run: {error.strerror}") from error
+
+
+def main(words: list[str] | None = None) -> int:
+    """The command. Arguments that `record` does not know go on to the recorder as they are."""
+    parser = _Parser(prog="python -m porting", description="Prove that a torch port equals its Keras model.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="audit|record")
+    one = commands.add_parser("audit", help="compare a port with a trace, rung by rung")
+    one.add_argument("trace", type=Path, help="the trace folder")
+    one.add_argument("--port", required=True, metavar="MODULE:CLASS", help="the torch module's class")
+    one.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
+    one.set_defaults(run=audit)
+    # Without abbreviations: the recorder's own --keras must not be taken for --keras-python.
+    two = commands.add_parser(
+        "record",
+        help="record a Keras model (takes all of record.py's arguments)",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    two.add_argument("--keras-python", metavar="PYTHON", help="the interpreter that has the model's Keras")
+    two.set_defaults(run=record)
+    arguments, rest = parser.parse_known_args(words)
+    if rest and arguments.run is audit:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.recorder_arguments = rest
+    return arguments.run(arguments)
+
+
+def _print(trace: Trace, port: str, results: list[RungResult]) -> None:
+    table = Table(box=None, header_style="", pad_edge=False)
+    for heading in ("rung", "", "compared", "worst residual", "at", "tolerance"):
+        table.add_column(heading, no_wrap=True)
+    reached = len(results)
+    for result in results:
+        tolerance = TOLERANCES.get((result.name, trace.dtype))
+        table.add_row(
+            f"{result.number} {result.name}",
+            "holds" if result.holds else "PARTS",
+            result.compared,
+            "" if result.residual is None else f"{result.residual:.2g}",
+            result.layer,
+            "exact" if tolerance is None or not tolerance.residual else f"{tolerance.residual:.2g}",
+        )
+    for number, rung in enumerate(RUNGS[reached:], start=reached + 1):
+        table.add_row(f"{number} {rung.__name__}", "not reached")
+    # Cut to a pipe's 80 columns the figures would be gone.
+    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True)
+    console.print(Text(f"{port} against {trace.folder} ({trace.model_name}, {trace.profile}, {trace.dtype})"))
+    console.print(table)
+    if not results[-1].holds:
+        last = results[-1]
+        console.print(
+            Text(f"The port parts at rung {last.number} {last.name}, layer {last.layer}: {last.fault}")
+        )
+
+
+def _write_json(path: Path, trace: Trace, port: str, results: list[RungResult]) -> None:
+    report = {
+        "trace": str(trace.folder),
+        "port": port,
+        "model": trace.model_name,
+        "profile": trace.profile,
+        "dtype": trace.dtype,
+        "holds": all(result.holds for result in results),
+        "rungs": [
+            asdict(result) | {"holds": result.holds, "residual": result.residual} for result in results
+        ],
+        "birth_certificate": trace.metadata.get("birth_certificate"),
+    }
+    try:
+        path.write_text(
+            json.dumps(_without_infinity(report), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise UserError(f"--json {path} cannot be written: {error.strerror}") from error
+
+
+def _without_infinity(thing: Any) -> Any:
+    """JSON has no infinity: an infinite residual (Keras's array is all zeros) becomes the word."""
+    if isinstance(thing, dict):
+        return {name: _without_infinity(value) for name, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [_without_infinity(value) for value in thing]
+    return "infinite" if isinstance(thing, float) and not math.isfinite(thing) else thing
+
+
+if __name__ == "__main__":
+    run_command(main)

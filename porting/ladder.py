@@ -1,0 +1,212 @@
+"""The ladder: one function a rung, each from what Keras did (the trace) and what the port did.
+
+Rungs 1 structure, 2 weights, 3 forward. The climb ends at the first rung that parts: what lies above it
+would only repeat the same fault in other words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from torch import nn
+
+from parity_common.command_errors import UserError
+from porting.comparison import Comparison, compare, is_constant_over_batch
+from porting.replay import Port, Replay, build_port, run
+from porting.tolerances import FORWARD, TOLERANCES, WEIGHTS
+from porting.trace import KerasLayer, Trace
+from porting.weights import TransferError, keras_to_torch, tensors_of, torch_to_keras
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """What one rung found.
+
+    Attributes:
+        number: 1 to 10.
+        name: Such as "forward".
+        compared: What was compared, such as "27 layers".
+        layer: The first layer that parts, or where the worst residual that holds lies; "" for none.
+        fault: What parts, with figures, or "".
+        comparisons: Every array that was compared, in the order of execution.
+    """
+
+    number: int
+    name: str
+    compared: str
+    layer: str = ""
+    fault: str = ""
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return not self.fault
+
+    @property
+    def residual(self) -> float | None:
+        """The worst that was measured, or None where the rung compares no numbers."""
+        return max((each.residual for each in self.comparisons if each.residual is not None), default=None)
+
+
+@dataclass
+class Case:
+    """One port on the ladder: what the rungs share.
+
+    Attributes:
+        trace: What Keras did.
+        module: The port. Rung 2 gives it Keras's weights; rung 3 runs it with them.
+    """
+
+    trace: Trace
+    module: nn.Module
+
+
+def climb(trace: Trace, port: Port) -> list[RungResult]:
+    """Climbs until a rung parts.
+
+    Args:
+        trace: What Keras did.
+        port: The class, or a function, that makes the torch module.
+
+    Returns:
+        A result for each rung climbed; only the last can part.
+
+    Raises:
+        UserError: The trace proves nothing, or the port cannot be built.
+    """
+    case = Case(trace, build_port(port, trace))
+    results = []
+    for rung in RUNGS:
+        results.append(rung(case))
+        if not results[-1].holds:
+            break
+    return results
+
+
+def structure(case: Case) -> RungResult:
+    """Rung 1: the same layers in the same order, their output shapes and parameter counts."""
+    replay = run(case.module, case.trace)
+    counts = _parameters_by_layer(case.module, case.trace.layers)
+    layer, fault = _first_structural_fault(case.trace.layers, replay, counts)
+    compared = f"{len(case.trace.layers)} layers, {sum(map(sum, counts.values())):,} parameters"
+    return RungResult(1, "structure", compared, layer, fault)
+
+
+def weights(case: Case) -> RungResult:
+    """Rung 2: every array carried once, and the way back gives the same bytes."""
+    theirs = dict(case.trace.weights)
+    compared = f"{len(theirs)} arrays"
+    try:
+        keras_to_torch(theirs, case.trace.layers, case.module)
+        ours = torch_to_keras(case.module, case.trace.layers)
+    except TransferError as error:
+        return RungResult(2, WEIGHTS, compared, error.layer, str(error))
+    tolerance = TOLERANCES[WEIGHTS, case.trace.dtype].residual
+    return _from_comparisons(2, WEIGHTS, compared, compare(ours, theirs, tolerance))
+
+
+def forward(case: Case) -> RungResult:
+    """Rung 3: every layer's activation.
+
+    Raises:
+        UserError: One of Keras's activations is the same for every example: the case proves nothing.
+    """
+    trace = case.trace
+    theirs = {}
+    for layer in trace.layers:
+        theirs[layer.name] = trace.kept(f"activation/{layer.name}")
+        if is_constant_over_batch(theirs[layer.name]):
+            raise UserError(
+                f"{trace.folder}: Keras's {layer.name} gives the same for every example, so comparing it "
+                "proves nothing: record the trace with another --seed or a larger --batch"
+            )
+    replay = run(case.module, trace)
+    if replay.failure:
+        return RungResult(3, FORWARD, f"{len(theirs)} activations", replay.failed_in, replay.failure)
+    ours = {
+        name: trace.keep_same(f"activation/{name}", array) if name in theirs else array
+        for name, array in replay.outputs.items()
+    }
+    values = sum(array.size for array in theirs.values())
+    compared = f"{len(theirs)} activations, {values:,} values"
+    tolerance = TOLERANCES[FORWARD, trace.dtype].residual
+    comparisons = [_at_whole_index(trace, each) for each in compare(ours, theirs, tolerance)]
+    return _from_comparisons(3, FORWARD, compared, comparisons)
+
+
+RUNGS: tuple[Callable[[Case], RungResult], ...] = (structure, weights, forward)
+
+
+def _at_whole_index(trace: Trace, comparison: Comparison) -> Comparison:
+    """A comparison of sampled values, its worst element named by its place in the whole activation."""
+    if comparison.index is None:
+        return comparison
+    return replace(comparison, index=trace.place_of(f"activation/{comparison.name}", comparison.index))
+
+
+def _from_comparisons(number: int, name: str, compared: str, comparisons: list[Comparison]) -> RungResult:
+    first = next((each for each in comparisons if not each.holds), None)
+    if first is None:
+        worst = max(comparisons, key=lambda each: each.residual or 0.0, default=None)
+        layer = worst.name.split("/")[0] if worst and worst.residual else ""
+        return RungResult(number, name, compared, layer, "", tuple(comparisons))
+    fault = f"{first.name}: {first.fault}"
+    if first.index is not None:
+        fault += f", worst at {list(first.index)}: ours {first.ours:.9g}, Keras {first.theirs:.9g}"
+    return RungResult(number, name, compared, first.name.split("/")[0], fault, tuple(comparisons))
+
+
+def _parameters_by_layer(module: nn.Module, layers: tuple[KerasLayer, ...]) -> dict[str, tuple[int, int]]:
+    """Trainable and other numbers of the port under each Keras layer's name, or under the torch module's own.
+
+    Buffers count as not trainable, as Keras counts its moving statistics.
+    """
+    trainable = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    keras_names = {layer.name for layer in layers}
+    counts: dict[str, tuple[int, int]] = {}
+    for name, tensor in tensors_of(module).items():
+        parts = name.split(".")
+        prefixes = (".".join(parts[:end]) for end in range(1, len(parts)))
+        owner = next((prefix for prefix in prefixes if prefix in keras_names), ".".join(parts[:-1]) or name)
+        yes, no = counts.get(owner, (0, 0))
+        size = tensor.numel()
+        counts[owner] = (yes + size, no) if name in trainable else (yes, no + size)
+    return counts
+
+
+def _first_structural_fault(
+    layers: tuple[KerasLayer, ...], replay: Replay, counts: dict[str, tuple[int, int]]
+) -> tuple[str, str]:
+    """The first layer, in order of execution, at which the structures part, and how; or two empty strings."""
+    for position, (layer, name) in enumerate(zip_longest(layers, replay.names), start=1):
+        if layer is None:
+            return name, f"{name} runs in the port as number {position}, Keras has {len(layers)} layers"
+        if name is None and replay.failure:
+            return replay.failed_in or layer.name, replay.failure
+        if name != layer.name:
+            instead = f"the port runs {name}" if name else "the port runs nothing more"
+            return layer.name, f"number {position} in Keras is {layer.name}, {instead}"
+        if name not in replay.outputs:
+            return name, f"{name} of the port returns no tensor"
+        ours = (None, *replay.outputs[name].shape[1:])
+        if ours != layer.output_shape:
+            return name, f"output shape {_shape(ours)}, Keras has {_shape(layer.output_shape)}"
+        have = counts.get(name, (0, 0))
+        want = (layer.trainable_parameters, layer.non_trainable_parameters)
+        if have != want:
+            return name, (
+                f"{have[0]:,} parameters trained and {have[1]:,} not, Keras has {want[0]:,} and {want[1]:,}"
+            )
+    if replay.failure:
+        return replay.failed_in, replay.failure
+    names = {layer.name for layer in layers}
+    for owner, have in counts.items():
+        if owner not in names:
+            return owner, f"{sum(have):,} parameters of the port that are in no Keras layer"
+    return "", ""
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join('N' if side is None else str(side) for side in shape)})"

@@ -1,0 +1,42 @@
+"""What each rung may be off by, per dtype: one table, each figure with its measured reason.
+
+A residual is max|ours - theirs| / max|theirs| of one array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A rung's tolerance in one dtype.
+
+    Attributes:
+        residual: The largest that holds; 0 means the same bytes.
+        reason: What was measured, on what.
+    """
+
+    residual: float
+    reason: str
+
+
+WEIGHTS = "weights"
+FORWARD = "forward"
+
+# Measured with v1, v2, v3 in both profiles, 6 seeds, a batch of 4, 2,048 values of each activation, on two
+# x86 cores (TF 2.21, torch 2.15). "Keras's own" is float32 Keras against float64 Keras, worst layer:
+#
+#                                  v1        v2        v3
+#     float32 Keras's own        1.3e-6    2.9e-6    4.6e-6
+#     float32 port against it    4.5e-6    1.4e-6    4.9e-6
+#     float64 port against it    2.8e-15   5.7e-15   4.5e-15
+#
+# The smallest fault these must catch is BatchNorm's epsilon, 1e-5 for 1e-3: 8e-4 at the layer itself.
+TOLERANCES: dict[tuple[str, str], Tolerance] = {
+    (WEIGHTS, "float64"): Tolerance(0.0, "a permutation of axes computes nothing"),
+    (WEIGHTS, "float32"): Tolerance(0.0, "a permutation of axes computes nothing"),
+    (FORWARD, "float64"): Tolerance(1e-13, "20 times the worst measured, 5.7e-15: room for other CPUs' sums"),
+    (FORWARD, "float32"): Tolerance(1e-5, "twice what float32 Keras itself is off from float64, 4.6e-6"),
+}
+"""By rung and dtype. Structure is compared exactly and needs none."""

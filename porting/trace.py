@@ -1,0 +1,250 @@
+"""Reads a trace: what a Keras model did, written by keras_reference/record.py."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_reference import record
+from parity_common.command_errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class KerasWeight:
+    """One weight of a layer.
+
+    Attributes:
+        name: Keras's short name, such as "kernel".
+        shape: In Keras's order.
+        trainable: Whether Keras trains it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """One layer as Keras describes it.
+
+    Attributes:
+        name: Its name in the model.
+        class_name: Such as "Conv2D".
+        output_shape: Channels last, the batch axis None.
+        trainable_parameters: How many numbers are trained.
+        non_trainable_parameters: How many are not.
+        weights: In Keras's order.
+    """
+
+    name: str
+    class_name: str
+    output_shape: tuple[int | None, ...]
+    trainable_parameters: int
+    non_trainable_parameters: int
+    weights: tuple[KerasWeight, ...]
+
+
+class Weights(Mapping[str, np.ndarray]):
+    """The weights of a trace, `"conv1/kernel"` to the array in Keras's order; drawn or read when asked."""
+
+    PREFIX = "weights/"
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._names = [name for name in trace.entries if name.startswith(self.PREFIX)]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if self.PREFIX + name not in self._names:
+            raise KeyError(name)
+        return self._trace.array(self.PREFIX + name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name[len(self.PREFIX) :] for name in self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Trace:
+    """A trace folder.
+
+    Args:
+        folder: Holds trace.json and arrays.npz.
+
+    Attributes:
+        metadata: trace.json as it stands.
+        entries: What is said of each array, by logical name.
+        layers: In Keras's order, without the inputs.
+        weights: By "layer/weight".
+
+    Raises:
+        UserError: The folder is missing, damaged, or of a newer schema.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._path = self.folder / record.TRACE_FILE
+        self.metadata = self._read_metadata()
+        self._check_schema()
+        try:
+            self.profile: str = self.metadata["profile"]
+            self.dtype: str = self.metadata["dtype"]
+            self.seed: int = self.metadata["seed"]
+            self.model_name: str = self.metadata["model"]["name"]
+            self.input_shapes = [tuple(each["shape"]) for each in self.metadata["inputs"]]
+            self.input_names: list[str] = [each["array"] for each in self.metadata["inputs"]]
+            self.outputs: list[str] = self.metadata["outputs"]
+            self.entries: dict[str, dict[str, Any]] = self.metadata["arrays"]
+            self.layers = tuple(_layer(described) for described in self.metadata["layers"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self._path} is damaged: it lacks {error}; record the trace again") from error
+        self.weights = Weights(self)
+        self._stored = self._read_arrays()
+
+    def array(self, name: str) -> np.ndarray:
+        """An array that is stored whole, or drawn again from its seed.
+
+        Raises:
+            UserError: No such array, only a sample of it is stored, or drawing it gives other numbers than
+                it gave when it was recorded.
+        """
+        entry = self._entry(name)
+        if entry["stored"] == "full":
+            return self._stored[name]
+        if entry["stored"] != "seed":
+            raise UserError(f"{self._path} holds {name} {entry['stored']}: record it with --keep full")
+        try:
+            array = record.draw(entry["rule"], entry["seed"], name, entry["shape"], entry["dtype"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{self._path}: {name} cannot be drawn ({error}): record the trace again"
+            ) from error
+        if record.checksum(array) != entry.get("sha256"):
+            raise UserError(
+                f"{self._path}: {name} drawn from its seed is not what was recorded: record the trace again"
+            )
+        return array
+
+    def kept(self, name: str) -> np.ndarray:
+        """What the trace keeps of an array: all of it, or `(N, places)` of a sampled one."""
+        return self._stored[name] if self._entry(name)["stored"] == "sampled" else self.array(name)
+
+    def keep_same(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Takes from our `array` `(N, ...)` the places that `kept` has of Keras's.
+
+        An array of another shape is returned as it is, for the comparison to refuse.
+        """
+        entry = self._entry(name)
+        if entry["stored"] != "sampled" or list(array.shape) != entry["shape"]:
+            return array
+        return record.sample(array, entry["seed"], name, entry["places_per_example"])
+
+    def place_of(self, name: str, index: tuple[int, ...]) -> tuple[int, ...]:
+        """The index in the whole array of an index into what `kept` gives."""
+        entry = self._entry(name)
+        if entry["stored"] != "sampled":
+            return index
+        example_shape = entry["shape"][1:]
+        places = record.sampled_places(
+            entry["seed"], name, math.prod(example_shape), entry["places_per_example"]
+        )
+        inside = np.unravel_index(int(places[index[1]]), example_shape)
+        return (index[0], *(int(position) for position in inside))
+
+    def layer(self, name: str) -> KerasLayer:
+        """The layer of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        if name not in self.entries:
+            raise UserError(f"{self._path} holds no array {name}{did_you_mean(name, self.entries)}")
+        return self.entries[name]
+
+    def _read_metadata(self) -> dict[str, Any]:
+        if not self.folder.is_dir():
+            raise UserError(
+                f"there is no trace folder {self.folder}: write one with keras_reference/record.py"
+            )
+        try:
+            metadata = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise UserError(f"{self.folder} is no trace: it holds no {record.TRACE_FILE}") from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self._path} is damaged ({error}): record the trace again") from error
+        if not isinstance(metadata, dict):
+            raise UserError(f"{self._path} is damaged: it holds no JSON object; record the trace again")
+        return metadata
+
+    def _check_schema(self) -> None:
+        schema = self.metadata.get("schema")
+        if not isinstance(schema, int):
+            raise UserError(f"{self._path} is damaged: it states no schema version; record the trace again")
+        if schema > record.SCHEMA_VERSION:
+            raise UserError(
+                f"{self._path} has schema {schema}, this version reads up to {record.SCHEMA_VERSION}: "
+                "update keras-lightning-parity"
+            )
+
+    def _read_arrays(self) -> dict[str, np.ndarray]:
+        path = self.folder / record.ARRAYS_FILE
+        try:
+            # Opened here: of a damaged file np.load keeps the handle.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except FileNotFoundError as error:
+            raise UserError(f"{self.folder} is no trace: it holds no {record.ARRAYS_FILE}") from error
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} is damaged ({error}): record the trace again") from error
+        try:
+            expected = {
+                name: (entry["dtype"], _kept_shape(entry))
+                for name, entry in self.entries.items()
+                if entry["stored"] != "seed"
+            }
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self._path} is damaged: an array lacks {error}; record it again") from error
+        for name, (dtype, shape) in expected.items():
+            if name not in arrays:
+                raise UserError(f"{path} is damaged: {name} is missing; record the trace again")
+            array = arrays[name]
+            if (array.dtype.name, list(array.shape)) != (dtype, shape):
+                raise UserError(
+                    f"{path} is damaged: {name} is {array.dtype} {array.shape}, not as {record.TRACE_FILE} "
+                    "says; record the trace again"
+                )
+        return arrays
+
+
+def _kept_shape(entry: dict[str, Any]) -> list[int]:
+    if entry["stored"] == "sampled":
+        return [entry["shape"][0], entry["places_per_example"]]
+    return entry["shape"]
+
+
+def _layer(described: dict[str, Any]) -> KerasLayer:
+    return KerasLayer(
+        name=described["name"],
+        class_name=described["class"],
+        output_shape=tuple(described["output_shape"]),
+        trainable_parameters=described["trainable_parameters"],
+        non_trainable_parameters=described["non_trainable_parameters"],
+        weights=tuple(
+            KerasWeight(weight["name"], tuple(weight["shape"]), weight["trainable"])
+            for weight in described["weights"]
+        ),
+    )

@@ -1,0 +1,197 @@
+"""Carries weights between Keras and torch, both ways, by layer name and layer class.
+
+The rules are data: one table, read forwards by `keras_to_torch` and backwards by `torch_to_keras`.
+Every array and every torch parameter and buffer is used exactly once, or an error names the one that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from parity_common.command_errors import UserError, did_you_mean
+from porting.trace import KerasLayer
+
+
+class TransferError(UserError):
+    """A weight has no counterpart, or does not fit it.
+
+    Args:
+        message: One line that names the array or parameter.
+        layer: The layer at which it happened.
+    """
+
+    def __init__(self, message: str, layer: str) -> None:
+        super().__init__(message)
+        self.layer = layer
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a Keras weight lies in the torch module of the same layer name.
+
+    Attributes:
+        attribute: Of the torch module.
+        axes: `torch = keras.transpose(axes)`.
+    """
+
+    attribute: str
+    axes: tuple[int, ...]
+
+
+RULES: dict[str, dict[str, Place]] = {
+    # (height, width, in, out) to (out, in, height, width).
+    "Conv2D": {"kernel": Place("weight", (3, 2, 0, 1)), "bias": Place("bias", (0,))},
+    # (in, out) to (out, in).
+    "Dense": {"kernel": Place("weight", (1, 0)), "bias": Place("bias", (0,))},
+    "BatchNormalization": {
+        "gamma": Place("weight", (0,)),
+        "beta": Place("bias", (0,)),
+        "moving_mean": Place("running_mean", (0,)),
+        "moving_variance": Place("running_var", (0,)),
+    },
+}
+"""Keras class to its weights' places: names as in keras 3.15 and tf_keras 2.21, the same in TF 2.4."""
+
+# nn.BatchNorm counts its batches; Keras keeps no such number, and with a momentum torch never reads it.
+ONLY_IN_TORCH = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A weight's name on both sides, and the permutation between them."""
+
+    keras_name: str
+    keras_shape: tuple[int, ...]
+    torch_name: str
+    axes: tuple[int, ...]
+    layer: str
+
+
+def pairs(layers: Iterable[KerasLayer]) -> list[Pair]:
+    """The weights of `layers` with their torch names.
+
+    Raises:
+        TransferError: A layer class, or a weight of one, without a rule.
+    """
+    found = []
+    for layer in layers:
+        for weight in layer.weights:
+            places = RULES.get(layer.class_name)
+            keras_name = f"{layer.name}/{weight.name}"
+            if places is None:
+                raise TransferError(f"{keras_name}: no rule for the class {layer.class_name}", layer.name)
+            if weight.name not in places:
+                known = ", ".join(places)
+                raise TransferError(
+                    f"{keras_name}: no rule for it in {layer.class_name}, which has {known}", layer.name
+                )
+            place = places[weight.name]
+            found.append(
+                Pair(keras_name, weight.shape, f"{layer.name}.{place.attribute}", place.axes, layer.name)
+            )
+    return found
+
+
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and persistent buffer by name, those apart that torch alone has."""
+    return {
+        name: tensor for name, tensor in module.state_dict().items() if name.split(".")[-1] != ONLY_IN_TORCH
+    }
+
+
+def keras_to_torch(arrays: Mapping[str, np.ndarray], layers: Iterable[KerasLayer], module: nn.Module) -> None:
+    """Writes Keras's weights into a torch module, in place.
+
+    Args:
+        arrays: "layer/weight" to the array in Keras's order.
+        layers: The Keras layers they belong to.
+        module: Holds a submodule of every such layer's name.
+
+    Raises:
+        TransferError: A name on either side is left over or missing, or a shape or dtype differs. The
+            module is unchanged then.
+    """
+    expected = pairs(layers)
+    tensors = tensors_of(module)
+    _check_names(expected, arrays, tensors)
+    carried = []
+    for pair in expected:
+        array, tensor = arrays[pair.keras_name], tensors[pair.torch_name]
+        _check_fit(pair, tuple(array.shape), tensor)
+        ours = torch.from_numpy(np.ascontiguousarray(array.transpose(pair.axes)))
+        if ours.dtype != tensor.dtype:
+            raise TransferError(
+                f"{pair.keras_name} is {array.dtype}, but {pair.torch_name} of the port is {tensor.dtype}",
+                pair.layer,
+            )
+        carried.append((tensor, ours))
+    with torch.no_grad():
+        for tensor, ours in carried:
+            tensor.copy_(ours)
+
+
+def torch_to_keras(module: nn.Module, layers: Iterable[KerasLayer]) -> dict[str, np.ndarray]:
+    """Reads a torch module's weights in Keras's names and order: the inverse of `keras_to_torch`.
+
+    Args:
+        module: Holds a submodule of every layer's name.
+        layers: The Keras layers wanted.
+
+    Raises:
+        TransferError: A name on either side is left over or missing, or a shape differs.
+    """
+    expected = pairs(layers)
+    tensors = tensors_of(module)
+    _check_names(expected, {pair.keras_name: None for pair in expected}, tensors)
+    arrays = {}
+    for pair in expected:
+        tensor = tensors[pair.torch_name]
+        _check_fit(pair, pair.keras_shape, tensor)
+        inverse = np.argsort(pair.axes)
+        # A copy: the caller's arrays must not change when the module trains on.
+        arrays[pair.keras_name] = tensor.detach().cpu().numpy().transpose(inverse).copy(order="C")
+    return arrays
+
+
+def _check_names(expected: list[Pair], arrays: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:
+    """Raises TransferError unless both sides hold exactly the expected names."""
+    keras_names = {pair.keras_name for pair in expected}
+    torch_names = {pair.torch_name for pair in expected}
+    # What one side has too many is most likely what the other lacks: it is the first guess offered.
+    for pair in expected:
+        if pair.keras_name not in arrays:
+            near = did_you_mean(pair.keras_name, [name for name in arrays if name not in keras_names])
+            raise TransferError(f"{pair.keras_name} is missing among Keras's arrays{near}", pair.layer)
+        if pair.torch_name not in tensors:
+            near = did_you_mean(pair.torch_name, [name for name in tensors if name not in torch_names])
+            raise TransferError(
+                f"{pair.keras_name} has nowhere to go: the port has no {pair.torch_name}{near}", pair.layer
+            )
+    for name in arrays:
+        if name not in keras_names:
+            near = did_you_mean(name, keras_names)
+            raise TransferError(f"{name} is among Keras's arrays, but in no layer{near}", name.split("/")[0])
+    for name in tensors:
+        if name not in torch_names:
+            near = did_you_mean(name, torch_names)
+            raise TransferError(
+                f"{name} of the port gets no value: Keras has none for it{near}", name.rpartition(".")[0]
+            )
+
+
+def _check_fit(pair: Pair, keras_shape: tuple[int, ...], tensor: Tensor) -> None:
+    """Raises TransferError unless the Keras array, permuted, has the tensor's shape."""
+    fits = len(keras_shape) == len(pair.axes) and tensor.dim() == len(pair.axes)
+    if not fits or tuple(keras_shape[axis] for axis in pair.axes) != tuple(tensor.shape):
+        wanted = tuple(tensor.shape)
+        in_keras_order = f", {tuple(wanted[axis] for axis in np.argsort(pair.axes))} in Keras's order"
+        raise TransferError(
+            f"{pair.keras_name} is {tuple(keras_shape)}, but {pair.torch_name} of the port is {wanted}"
+            + (in_keras_order if len(wanted) == len(pair.axes) else ""),
+            pair.layer,
+        )
