@@ -26,5 +26,6 @@ def load_keras(profile: str) -> ModuleType:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         raise UserError(
-            f'profile {profile} needs {package}, which is not installed: pip install "keras-lightning-parity[keras]"'
+            f"profile {profile} needs {package}, which is not installed: "
+            'pip install "keras-lightning-parity[keras]"'
         ) from error

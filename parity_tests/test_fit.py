@@ -259,7 +259,7 @@ def test_killed_fit_leaves_nothing_broken(folder: Path, tmp_path: Path) -> None:
             assert weights(checkpoint)
         assert RunFolder(run).read_metrics()
         os.rename(run, tmp_path / f"killed{moment}")
-    # The next start of the same command, over the same cache, ends well; so does going on with the killed run.
+    # The same command over the same cache ends well; so does going on with the killed run.
     fit(*small(folder, "--trainer.max_epochs", 1), cwd=tmp_path)
     epochs = len(RunFolder(tmp_path / "killed0.17").read_metrics())
     fit("--resume", "killed0.17", "--trainer.max_epochs", epochs + 1, cwd=tmp_path)

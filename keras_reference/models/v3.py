@@ -1,4 +1,4 @@
-"""v3 of the record in Keras: BatchNormalization before dropout, He start. Twin: lightning_impl/models/v3.py."""
+"""v3 of the record in Keras: normalised, He start. Twin: lightning_impl/models/v3.py."""
 
 FILTERS = (32, 64, 128, 128)
 
