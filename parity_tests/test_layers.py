@@ -9,7 +9,7 @@ from scipy import stats
 from torch import nn
 
 from lightning_impl.keras_semantics.initializers import glorot_uniform_, he_normal_
-from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten
+from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten, relu_then_pool
 from lightning_impl.keras_semantics.profile import PROFILES
 from parity_tests.keras_oracle import ask_keras
 
@@ -103,6 +103,23 @@ def test_dropout_gradient_uses_the_same_mask() -> None:
     dropped = Dropout(0.5).train()(features)
     dropped.sum().backward()
     assert torch.equal(features.grad, torch.where(dropped == 0, 0.0, 2.0))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 9, 7), (2, 5, 8, 8)])
+def test_relu_then_pool_is_the_same_to_the_bit_in_training(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(2)
+    # Few distinct values, many of them negative or zero: ties within windows in plenty.
+    values = torch.randint(-6, 3, shape).float().to(memory_format=torch.channels_last)
+    relu, pool = nn.ReLU(), nn.MaxPool2d(2)
+    results = []
+    for function in (lambda x: pool(relu(x)), lambda x: relu_then_pool(x, relu, pool)):
+        features = values.clone().requires_grad_()
+        output = function(features)
+        (output * torch.arange(output.numel()).reshape(output.shape)).sum().backward()
+        results.append((output, features.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert results[0][1].count_nonzero() > 0
 
 
 def test_flatten_has_keras_order() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.initializers import initialise_
-from lightning_impl.keras_semantics.layers import Flatten
+from lightning_impl.keras_semantics.layers import Flatten, relu_then_pool
 from lightning_impl.keras_semantics.profile import TF24, Profile
 
 
@@ -42,8 +42,8 @@ class V1(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(N, 3, H, W)` in [0, 1] to logits `(N, classes)`."""
-        x = self.pool1(self.relu1(self.conv1(images)))
-        x = self.pool2(self.relu2(self.conv2(x)))
+        x = relu_then_pool(self.conv1(images), self.relu1, self.pool1)
+        x = relu_then_pool(self.conv2(x), self.relu2, self.pool2)
         x = self.relu_dense(self.dense(self.flatten(x)))
         return self.head(x)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.initializers import glorot_uniform_, he_normal_, initialise_
-from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten
+from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten, relu_then_pool
 from lightning_impl.keras_semantics.profile import TF24, Profile
 
 
@@ -59,10 +59,10 @@ class V3(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(N, 3, H, W)` in [0, 1] to logits `(N, classes)`."""
-        x = self.drop1(self.pool1(self.relu1(self.bn1(self.conv1(images)))))
-        x = self.drop2(self.pool2(self.relu2(self.bn2(self.conv2(x)))))
-        x = self.drop3(self.pool3(self.relu3(self.bn3(self.conv3(x)))))
-        x = self.drop4(self.pool4(self.relu4(self.bn4(self.conv4(x)))))
+        x = self.drop1(relu_then_pool(self.bn1(self.conv1(images)), self.relu1, self.pool1))
+        x = self.drop2(relu_then_pool(self.bn2(self.conv2(x)), self.relu2, self.pool2))
+        x = self.drop3(relu_then_pool(self.bn3(self.conv3(x)), self.relu3, self.pool3))
+        x = self.drop4(relu_then_pool(self.bn4(self.conv4(x)), self.relu4, self.pool4))
         x = self.drop_dense(self.relu_dense(self.bn_dense(self.dense(self.flatten(x)))))
         return self.head(x)
 
