@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.pool import ThreadPool
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from keras_reference.config import DataSettings
 from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
 from parity_common.command_errors import UserError
+from parity_common.progress import track
 from parity_common.subset import choose_subset
 
 # ImageDataGenerator(rescale=1/255): every pixel value times this, in float32.
@@ -194,7 +194,7 @@ def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -
         warnings.simplefilter("ignore")
         # Threads suffice: Pillow decodes and resizes without the interpreter's lock.
         with ThreadPool(os.cpu_count()) as pool:
-            for _ in _with_progress(pool.imap_unordered(decode, range(count), chunksize=8), count):
+            for _ in track("decoding")(pool.imap_unordered(decode, range(count), chunksize=8), count):
                 pass
     training, validation = ~files.is_validation, files.is_validation
     return Part(images[training], files.labels[training]), Part(images[validation], files.labels[validation])
@@ -242,18 +242,3 @@ def _image_module(profile: str) -> Any:
     # DirectoryIterator 1.1.2 looks for tensorflow.keras, which is Keras 3 unless this says tf_keras.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     return import_module("keras_preprocessing.image")
-
-
-def _with_progress(items: Iterator, total: int) -> Iterator:
-    """A bar on standard error; off a terminal one line."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"decoding {total} images")
-        yield from items
-        return
-    columns = (TextColumn("decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(items, total=total)

@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader
 from lightning_impl.data.batches import CachedImages, EpochSampler, as_is
 from lightning_impl.data.cache import open_cache
 from lightning_impl.data.index import ImageIndex, index_folder, list_classes
-from lightning_impl.data.progress import track
 from lightning_impl.data.stand_in import CLASS_NAMES
 from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
 from parity_common.command_errors import UserError
+from parity_common.progress import track
 
 
 class ImageData(LightningDataModule):
