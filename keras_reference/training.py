@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from keras_reference.config import OPTIMIZERS, ModelSettings
 from keras_reference.data import Part, make_batches
 from keras_reference.models import BUILDERS
-from parity_common.command_errors import Stopped
-
-EXIT_NOT_FINITE = 1
+from parity_common.command_errors import EXIT_FAILED, Stopped
 
 
 def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_size: tuple[int, int]) -> Any:
@@ -97,7 +95,7 @@ def fit_arrays(
                 raise Stopped(
                     f"the loss is {figures['loss']} in epoch {epoch + 1}: lower --model.learning_rate, "
                     "or look for damaged images",
-                    EXIT_NOT_FINITE,
+                    EXIT_FAILED,
                 )
             row = {"epoch": epoch} | {
                 name: figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -77,6 +78,9 @@ def _fit(arguments: list[str], default_name: str, checkpoint: Path | None) -> No
     trainer.fit(cli.model, data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.perf_counter() - started
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        # Never a run that was there before.
+        if checkpoint is None:
+            shutil.rmtree(run.path)
         print("fast_dev_run: the code runs; nothing was kept")
         return
     _close(run, cli, seconds)

@@ -122,6 +122,12 @@ def test_fit_leaves_the_whole_run_folder(folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_fast_dev_run_keeps_nothing(folder: Path, tmp_path: Path) -> None:
+    done = fit(*small(folder, "--trainer.fast_dev_run", "true"), cwd=tmp_path)
+    assert "nothing was kept" in done.stdout
+    assert not list(tmp_path.glob("runs/v3/*"))
+
+
 def test_later_config_and_option_win(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/mine.yaml").write_text("model:\n  learning_rate: 0.5\n  optimizer: sgd\n")

@@ -28,7 +28,7 @@ def relu_then_pool(features: Tensor, relu: nn.ReLU, pool: nn.MaxPool2d) -> Tenso
 
     relu(max(x)) = max(relu(x)), and the gradients are the same to the bit: a window whose largest value is
     positive passes its gradient to that value either way, any other passes none. After the pooling there are
-    a quarter as many values to clip, which saves a tenth of a training step on a CPU. Evaluation keeps the
+    a quarter as many values to clip, which saves time on a CPU (docs/benchmarks.md). Evaluation keeps the
     order, so that every layer's activation can be held against Keras's.
 
     Args:
