@@ -6,6 +6,7 @@ As a module it holds `ask_keras`; as a script it is the child that imports Keras
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import subprocess
 import sys
@@ -19,10 +20,11 @@ PROFILES = ("tf2.4", "keras3")
 
 
 def ask_keras(question: str, profile: str, **given) -> dict[str, np.ndarray]:
-    """Calls one of the functions below under a profile's Keras.
+    """Calls a function under a profile's Keras.
 
     Args:
-        question: The function's name.
+        question: The name of one of the functions below, or "topic.function" of
+            parity_tests/keras_questions/topic.py. It takes the keras module and the arrays given.
         profile: tf2.4 or keras3.
         given: Arrays or plain values for it.
 
@@ -102,8 +104,18 @@ def initial_weights(keras, shape, initializer, count):
     return {"draws": np.stack(draws)}
 
 
+def _function(question: str):
+    topic, _, name = question.rpartition(".")
+    return (
+        getattr(importlib.import_module(f"parity_tests.keras_questions.{topic}"), name)
+        if topic
+        else globals()[name]
+    )
+
+
 def serve(profile: str, folder: Path) -> None:
     """Answers questions, one a line of standard input, until it closes."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from keras_reference.backend import load_keras
 
     # Keras prints to standard output at times; the replies need it for themselves.
@@ -114,7 +126,7 @@ def serve(profile: str, folder: Path) -> None:
         with np.load(folder / "given.npz") as given:
             arguments = dict(given)
         try:
-            np.savez(folder / "answer.npz", **globals()[line.strip()](keras, **arguments))
+            np.savez(folder / "answer.npz", **_function(line.strip())(keras, **arguments))
             reply = "answered"
         except Exception as error:
             reply = f"{type(error).__name__} {error}".replace("\n", " ")
