@@ -33,7 +33,7 @@ import zlib
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TRACE_FILE = "trace.json"
 ARRAYS_FILE = "arrays.npz"
 
@@ -46,6 +46,33 @@ EXIT_BAD_INPUT = 2
 
 # Images in [0, 1], as the models read them after rescaling.
 INPUT_RULE = {"distribution": "uniform", "low": 0.0, "high": 1.0}
+SAMPLE_WEIGHT_RULE = {"distribution": "uniform", "low": 0.25, "high": 2.0}
+
+# Layers that draw random numbers in training. Of Dropout the masks are ours, drawn from the seed.
+RANDOM_LAYERS = re.compile("Dropout|Noise|^Random|StochasticDepth|DropPath")
+# What each callback decides by; those in IDLE_CALLBACKS change nothing in the training.
+CALLBACK_ATTRIBUTES = {
+    "ReduceLROnPlateau": ("monitor", "factor", "patience", "min_delta", "cooldown", "min_lr", "mode"),
+    "EarlyStopping": (
+        "monitor",
+        "min_delta",
+        "patience",
+        "mode",
+        "baseline",
+        "restore_best_weights",
+        "start_from_epoch",
+    ),
+    "TerminateOnNaN": (),
+    "LearningRateScheduler": (),
+}
+IDLE_CALLBACKS = (
+    "ModelCheckpoint",
+    "CSVLogger",
+    "TensorBoard",
+    "ProgbarLogger",
+    "History",
+    "BackupAndRestore",
+)
 # What stands in a BatchNormalization must differ from its start (0 or 1), or a statistic that is not carried
 # over, or carried to the wrong place, would go unseen.
 RULE_OF_WEIGHT = {
@@ -82,12 +109,13 @@ def draw(rule, seed, name, shape, dtype):
     a logarithm from the machine's C library, and the last bit of that differs between machines.
 
     Args:
-        rule: {"distribution": "uniform", "low", "high"}, or {"distribution": "away", "center", "nearest",
-            "farthest"}: on either side of the centre, never nearer to it than "nearest".
+        rule: {"distribution": "uniform", "low", "high"}; {"distribution": "away", "center", "nearest",
+            "farthest"}: on either side of the centre, never nearer to it than "nearest"; or
+            {"distribution": "labels", "classes"}: whole numbers from 0.
         seed: The trace's.
         name: The array's logical name.
         shape: Its shape.
-        dtype: What it is cast to, "float32" or "float64".
+        dtype: What it is cast to, "float32", "float64" or "int64".
 
     Raises:
         ValueError: A distribution this version does not know.
@@ -98,6 +126,8 @@ def draw(rule, seed, name, shape, dtype):
     elif rule["distribution"] == "away":
         distance = rule["nearest"] + (rule["farthest"] - rule["nearest"]) * state.random_sample(shape)
         numbers = rule["center"] + np.where(state.random_sample(shape) < 0.5, -distance, distance)
+    elif rule["distribution"] == "labels":
+        numbers = np.floor(state.random_sample(shape) * rule["classes"])
     else:
         raise ValueError('unknown distribution "{}"'.format(rule["distribution"]))
     return np.asarray(numbers).astype(dtype)
@@ -134,6 +164,35 @@ def sample(array, seed, name, count):
     """`(N, ...)` to `(N, count)`: the same seeded places of every example, so that examples compare."""
     rows = array.reshape(len(array), -1)
     return rows[:, sampled_places(seed, name, rows.shape[1], count)]
+
+
+def sample_anywhere(array, seed, name, count):
+    """An array of any shape to `(count,)`: its values at seeded places."""
+    return array.reshape(-1)[sampled_places(seed, name, array.size, count)]
+
+
+def epoch_order(seed, epoch, count):
+    """The order in which an epoch sees its examples: `(count,)` indices.
+
+    Args:
+        seed: The trace's.
+        epoch: From 0.
+        count: Examples.
+    """
+    return np.argsort(random_state(seed, "order/{}".format(epoch)).random_sample(count), kind="mergesort")
+
+
+def dropout_mask(seed, layer, step, shape, rate):
+    """What a Dropout layer keeps at a step: booleans of `shape`, the batch axis first.
+
+    Args:
+        seed: The trace's.
+        layer: The layer's name.
+        step: From 0, over the whole training.
+        shape: Of a full batch; a shorter one takes the first rows.
+        rate: The share dropped.
+    """
+    return random_state(seed, "mask/{}/{}".format(layer, step)).random_sample(shape) >= rate
 
 
 def checksum(array):
@@ -176,6 +235,14 @@ class ArrayStore:
         else:
             self.stored[name] = sample(array, self.seed, name, count)
             self._describe(name, array, "sampled", places_per_example=count, seed=self.seed)
+
+    def add_sampled(self, name, array):
+        """Keeps an array of any shape whole, or its values at seeded places."""
+        if self.keep is None or self.keep >= array.size:
+            self.add_full(name, array)
+        else:
+            self.stored[name] = sample_anywhere(array, self.seed, name, self.keep)
+            self._describe(name, array, "sampled-anywhere", places=self.keep, seed=self.seed)
 
     def _describe(self, name, array, stored, **more):
         if name in self.entries:
@@ -403,6 +470,19 @@ def layers_of(model):
     return [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
 
 
+def source_of(tensor):
+    """The name of the layer that gives a symbolic tensor, an input's too."""
+    history = tensor._keras_history
+    return (history.operation if hasattr(history, "operation") else history.layer).name
+
+
+def flat(tensors):
+    """One tensor, or several in any container, as a list."""
+    if isinstance(tensors, dict):
+        tensors = list(tensors.values())
+    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+
+
 def short_names(layer):
     """Keras's names of a layer's weights without the layer's: "kernel", not "conv1/kernel:0"."""
     paths = [getattr(weight, "path", weight.name).split(":")[0] for weight in layer.weights]
@@ -487,6 +567,7 @@ def record_weights(layer, store, weights):
     return {
         "name": layer.name,
         "class": type(layer).__name__,
+        "activation": getattr(getattr(layer, "activation", None), "__name__", None),
         "trainable_parameters": counts[True],
         "non_trainable_parameters": counts[False],
         "weights": described,
@@ -519,7 +600,8 @@ def record_model(keras, package, spec, arguments, dtype, seed):
         raise RecordError("--model {}: running it failed: {}".format(spec, describe_error(error))) from error
     if not isinstance(activations, (list, tuple)):
         activations = [activations]
-    for layer, activation in zip(described, activations):
+    for layer, activation, keras_layer in zip(described, activations, layers):
+        layer["inputs"] = [source_of(tensor) for tensor in flat(keras_layer.input)]
         array = np.asarray(activation)
         layer["output_shape"] = [None] + list(array.shape[1:])
         store.add_per_example("activation/" + layer["name"], array)
@@ -537,7 +619,514 @@ def record_model(keras, package, spec, arguments, dtype, seed):
         "arrays": store.entries,
         "birth_certificate": birth_certificate(keras, package, seed, arguments.command),
     }
+    if arguments.epochs:
+        trace["training"] = record_training(keras, model, inputs, store, arguments, dtype, seed)
     return trace, store.stored
+
+
+# --- Recording a training ---------------------------------------------------------------------------------
+
+
+def record_training(keras, model, inputs, store, arguments, dtype, seed):
+    """Trains a compiled model with its own `fit` and records what happened.
+
+    Recorded are: the loss and metrics of an evaluation, and every gradient in inference mode, before the
+    first step; gradients, slots, parameters and statistics at the first steps; loss and learning rate at
+    every step; the figures of every epoch; and where it all ended.
+
+    Returns:
+        What trace.json says of the training.
+
+    Raises:
+        RecordError: The model is not compiled, or does what cannot be recorded.
+    """
+    import tensorflow
+
+    if not getattr(model, "optimizer", None):
+        raise RecordError(
+            "--epochs {}: the model is not compiled: call model.compile in the function".format(
+                arguments.epochs
+            )
+        )
+    if len(inputs) != 1 or len(model.outputs) != 1:
+        raise RecordError("a training is recorded of models with one input and one output only")
+    fit = fit_arguments(keras, arguments.fit)
+    layers = layers_of(model)
+    if arguments.data:
+        data = read_data(arguments.data, store, dtype)
+    else:
+        data = draw_data(model, inputs[0]["shape"][1:], store, arguments, dtype)
+    if fit["class_weight"] and data["fit"][2] is not None:
+        raise RecordError("class_weight beside sample weights is not recorded yet: leave one of them out")
+    targets = target_form(model)
+    described = {
+        "optimizer": describe_object(model.optimizer),
+        "loss": describe_loss(model.loss),
+        "targets": targets,
+        "batch": arguments.train_batch,
+        "epochs": arguments.epochs,
+        "class_weight": {str(label): float(weight) for label, weight in fit["class_weight"].items()} or None,
+        "callbacks": [describe_callback(callback) for callback in fit["callbacks"]],
+        "regularizers": weight_rules(layers, "_regularizer"),
+        "constraints": weight_rules(layers, "_constraint"),
+        "dropout": {},
+    }
+    masks = install_masks(keras, layers, arguments.train_batch, seed, described["dropout"])
+    tapes = Tapes(keras, model, store, layers)
+    x, y, weights = data["fit"]
+    x_val, y_val, weights_val = data["validation"]
+    y, y_val = to_targets(y, targets, model, dtype), to_targets(y_val, targets, model, dtype)
+
+    order = epoch_order(seed, 0, len(x))[: arguments.train_batch]
+    first = [None if array is None else array[order] for array in (x, y, weights)]
+    tapes.record_inference_gradients(*first)
+    held = evaluate(model, x_val, y_val, weights_val, arguments.train_batch)
+    described["metrics"] = [name for name in held if name != "loss"]
+    for name, value in held.items():
+        store.add_full("evaluation/" + name, np.asarray(value, dtype="float64"))
+
+    steps_per_epoch = -(-len(x) // arguments.train_batch)
+
+    def batches():
+        for epoch in range(arguments.epochs + 1):  # One more: Keras may fetch ahead.
+            shuffled = epoch_order(seed, epoch, len(x))
+            for start in range(0, len(x), arguments.train_batch):
+                chosen = shuffled[start : start + arguments.train_batch]
+                batch = (x[chosen], y[chosen])
+                yield batch if weights is None else batch + (weights[chosen],)
+
+    arrays = [array for array in (x, y, weights) if array is not None]
+    signature = tuple(tensorflow.TensorSpec((None,) + array.shape[1:], array.dtype.name) for array in arrays)
+    # No generator by itself: Keras 3 refuses class_weight beside one.
+    dataset = tensorflow.data.Dataset.from_generator(batches, output_signature=signature)
+    watch = watcher(keras, tapes, masks, store, arguments)
+    validation = (x_val, y_val) if weights_val is None else (x_val, y_val, weights_val)
+    model.fit(
+        dataset,
+        steps_per_epoch=steps_per_epoch,
+        epochs=arguments.epochs,
+        validation_data=validation,
+        validation_batch_size=arguments.train_batch,
+        class_weight=fit["class_weight"] or None,
+        # Ours comes first: it reads what the epoch was trained with, before a callback changes it.
+        callbacks=[watch] + fit["callbacks"],
+        shuffle=False,
+        verbose=0,
+    )
+    tapes.record_state("final", whole=False)
+    held = evaluate(model, x_val, y_val, weights_val, arguments.train_batch)
+    for name, value in held.items():
+        store.add_full("final/evaluation/" + name, np.asarray(value, dtype="float64"))
+    described["steps"] = watch.step
+    described["epochs_run"] = len(watch.epochs)
+    described["steps_per_epoch"] = steps_per_epoch
+    described["update_steps"] = min(arguments.update_steps, watch.step)
+    described["at_steps"] = [step for step in arguments.at_step if step <= watch.step]
+    for name in ("loss", "learning_rate"):
+        store.add_full("steps/" + name, np.asarray(getattr(watch, name), dtype="float64"))
+    for name in watch.epochs[0]:
+        figures = [epoch[name] for epoch in watch.epochs]
+        store.add_full("epochs/" + name, np.asarray(figures, dtype="float64"))
+    return described
+
+
+def evaluate(model, x, y, weights, batch):
+    """Keras's own evaluation: the loss and every metric by name."""
+    return model.evaluate(x, y, sample_weight=weights, batch_size=batch, verbose=0, return_dict=True)
+
+
+class Tapes:
+    """Sees the losses and gradients of a compiled model as it trains, and reads its state.
+
+    Args:
+        keras: The module.
+        model: Compiled.
+        store: Where the arrays go.
+        layers: The model's, without the inputs.
+    """
+
+    def __init__(self, keras, model, store, layers):
+        import tensorflow
+
+        self.tensorflow = tensorflow
+        self.model = model
+        self.store = store
+        self.layers = layers
+        names = {}
+        for layer in layers:
+            for short, weight in zip(short_names(layer), layer.weights):
+                names[id(weight)] = "{}/{}".format(layer.name, short)
+        self.trained = [(names[id(weight)], weight) for weight in model.trainable_weights]
+        self.held = [
+            (names[id(weight)], weight) for weight in model.non_trainable_weights if id(weight) in names
+        ]
+        dtype = np.asarray(self.trained[0][1]).dtype
+        self.loss = tensorflow.Variable(0, dtype=dtype, trainable=False)
+        self.gradients = [
+            tensorflow.Variable(np.zeros(weight.shape, dtype), trainable=False) for _, weight in self.trained
+        ]
+        if not hasattr(model, "compute_loss"):
+            raise RecordError("this Keras's models have no compute_loss: a training needs TF 2.9 or later")
+        own_loss, optimizer = model.compute_loss, model.optimizer
+        own_apply = optimizer.apply_gradients
+
+        def compute_loss(x=None, y=None, y_pred=None, sample_weight=None, **more):
+            loss = own_loss(x, y, y_pred, sample_weight, **more)
+            self.loss.assign(tensorflow.cast(loss, dtype))
+            return loss
+
+        def apply_gradients(grads_and_vars, *more, **named):
+            pairs = list(grads_and_vars)
+            for holder, (gradient, _) in zip(self.gradients, pairs):
+                holder.assign(tensorflow.convert_to_tensor(gradient))
+            return own_apply(pairs, *more, **named)
+
+        self.own_loss = own_loss
+        model.compute_loss = compute_loss
+        optimizer.apply_gradients = apply_gradients
+
+    def record_inference_gradients(self, x, y, weights):
+        """Every gradient of the loss with the layers in inference mode, and that loss."""
+        tensorflow = self.tensorflow
+
+        @tensorflow.function
+        def differentiate():
+            with tensorflow.GradientTape() as tape:
+                predicted = self.model(tensorflow.constant(x), training=False)
+                weighing = None if weights is None else tensorflow.constant(weights)
+                loss = self.own_loss(tensorflow.constant(x), tensorflow.constant(y), predicted, weighing)
+            return loss, tape.gradient(loss, [weight for _, weight in self.trained])
+
+        loss, gradients = differentiate()
+        self.store.add_full("inference/loss", np.asarray(loss))
+        for (name, _), gradient in zip(self.trained, gradients):
+            self.store.add_sampled("inference/gradient/" + name, np.asarray(gradient))
+
+    def record_gradients(self, place):
+        """The gradients of the step that has just been made, whole: an optimizer is fed with them."""
+        for (name, _), gradient in zip(self.trained, self.gradients):
+            self.store.add_full("{}/gradient/{}".format(place, name), gradient.numpy())
+
+    def record_state(self, place, whole):
+        """Parameters, statistics, and the optimizer's slots and scalars."""
+        add = self.store.add_full if whole else self.store.add_sampled
+        for name, weight in self.trained:
+            add("{}/parameter/{}".format(place, name), np.asarray(weight))
+        for name, weight in self.held:
+            add("{}/statistic/{}".format(place, name), np.asarray(weight))
+        slots, scalars = optimizer_state(self.model.optimizer, self.trained)
+        for name, array in slots.items():
+            add("{}/slot/{}".format(place, name), array)
+        for name, value in scalars.items():
+            self.store.add_full("{}/scalar/{}".format(place, name), value)
+
+
+def optimizer_state(optimizer, trained):
+    """The slots "layer/weight/slot" and the scalars of an optimizer, by Keras's own names.
+
+    Args:
+        optimizer: Keras's, of any generation but tf_keras's own between (TF 2.11 to 2.15).
+        trained: (name, variable) of every trained weight.
+
+    Raises:
+        RecordError: An optimizer whose slots have no names.
+    """
+    if hasattr(optimizer, "get_slot_names"):
+        slots = {
+            "{}/{}".format(name, slot): np.asarray(optimizer.get_slot(weight, slot))
+            for name, weight in trained
+            for slot in optimizer.get_slot_names()
+        }
+        scalars = {
+            weight.name.split(":")[0].split("/")[-1]: np.asarray(weight)
+            for weight in optimizer.weights
+            if not len(weight.shape)
+        }
+        return slots, scalars
+    if not hasattr(trained[0][1], "path"):
+        raise RecordError(
+            "{} is one of TF 2.11's new optimizers, which no profile stands for: take the one of "
+            "keras.optimizers.legacy".format(type(optimizer).__name__)
+        )
+    slots, scalars = {}, {}
+    prefixes = {weight.path.replace("/", "_") + "_": name for name, weight in trained}
+    for variable in optimizer.variables:
+        fits = [prefix for prefix in prefixes if variable.name.startswith(prefix)]
+        if fits:
+            prefix = max(fits, key=len)
+            slots["{}/{}".format(prefixes[prefix], variable.name[len(prefix) :])] = np.asarray(variable)
+        elif not len(variable.shape):
+            scalars[variable.name] = np.asarray(variable)
+    return slots, scalars
+
+
+def watcher(keras, tapes, masks, store, arguments):
+    """A callback that sets the masks before each step and reads what the step did."""
+
+    class Watch(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.step, self.loss, self.learning_rate, self.epochs = 0, [], [], []
+
+        def on_train_batch_begin(self, batch, logs=None):
+            for set_mask in masks:
+                set_mask(self.step)
+            self.learning_rate.append(learning_rate_of(self.model.optimizer))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.step += 1
+            self.loss.append(float(tapes.loss.numpy()))
+            place = "step/{}".format(self.step)
+            if self.step <= arguments.update_steps:
+                tapes.record_gradients(place)
+            if self.step <= arguments.update_steps or self.step in arguments.at_step:
+                tapes.record_state(place, whole=self.step <= arguments.update_steps)
+            print(
+                "step {}: loss {:.6g}".format(self.step, self.loss[-1]), file=sys.stderr, end="\r", flush=True
+            )
+
+        def on_epoch_end(self, epoch, logs=None):
+            figures = {name: float(value) for name, value in (logs or {}).items()}
+            figures.pop("lr", None)
+            figures.pop("learning_rate", None)
+            self.epochs.append(figures)
+
+        def on_train_end(self, logs=None):
+            print(file=sys.stderr)
+
+    return Watch()
+
+
+def learning_rate_of(optimizer):
+    """The rate of the coming step, without a legacy optimizer's own decay."""
+    rate = (
+        optimizer._get_hyper("learning_rate") if hasattr(optimizer, "_get_hyper") else optimizer.learning_rate
+    )
+    if callable(rate) and not hasattr(rate, "numpy"):
+        rate = rate(optimizer.iterations)
+    return float(np.asarray(rate))
+
+
+def install_masks(keras, layers, batch, seed, described):
+    """Makes every Dropout drop by masks drawn from the seed.
+
+    Args:
+        keras: The module.
+        layers: The model's.
+        batch: Examples in a full batch.
+        seed: The trace's.
+        described: Filled with the rate and the mask's shape by layer.
+
+    Returns:
+        Functions of the step's number that set the masks.
+
+    Raises:
+        RecordError: A layer that draws random numbers in another way.
+    """
+    import tensorflow
+
+    setters = []
+    for layer in layers:
+        if not RANDOM_LAYERS.search(type(layer).__name__):
+            continue
+        if type(layer).__name__ != "Dropout" or getattr(layer, "noise_shape", None) is not None:
+            raise RecordError(
+                'layer "{}" ({}) draws random numbers that are not recorded yet: only Dropout without '
+                "noise_shape is".format(layer.name, type(layer).__name__)
+            )
+        shape = [batch] + list(layer.output.shape)[1:]
+        described[layer.name] = {"rate": layer.rate, "shape": shape}
+        kept = tensorflow.Variable(np.ones(shape, bool), trainable=False)
+
+        def call(inputs, training=None, kept=kept, rate=layer.rate):
+            if not training:
+                return inputs
+            scaled = inputs * (1 / (1 - rate))
+            return tensorflow.where(
+                kept[: tensorflow.shape(inputs)[0]], scaled, tensorflow.zeros_like(scaled)
+            )
+
+        def set_mask(step, name=layer.name, shape=shape, rate=layer.rate, kept=kept):
+            kept.assign(dropout_mask(seed, name, step, shape, rate))
+
+        layer.call = call
+        setters.append(set_mask)
+    return setters
+
+
+def fit_arguments(keras, spec):
+    """What `--fit WHERE:FUNCTION` returns: {"callbacks": [...], "class_weight": {...}}, both optional.
+
+    Raises:
+        RecordError: The function fails or returns anything else.
+    """
+    given = {}
+    if spec:
+        builder = load_builder(spec)
+        try:
+            given = builder(keras) if inspect.signature(builder).parameters else builder()
+        except Exception as error:
+            raise RecordError(
+                "--fit {}: the function failed: {}".format(spec, describe_error(error))
+            ) from error
+        if not isinstance(given, dict) or set(given) - {"callbacks", "class_weight"}:
+            raise RecordError("--fit {}: expected a dict of callbacks and class_weight".format(spec))
+    return {
+        "callbacks": list(given.get("callbacks") or []),
+        "class_weight": dict(given.get("class_weight") or {}),
+    }
+
+
+def target_form(model):
+    """How the loss takes its targets: "labels" `(N,)`, "one_hot" `(N, classes)` or "binary" `(N, 1)`."""
+    name = describe_loss(model.loss)["name"]
+    if name.startswith("sparse"):
+        return "labels"
+    return "binary" if list(model.outputs[0].shape)[-1] == 1 else "one_hot"
+
+
+def to_targets(labels, form, model, dtype):
+    """Labels `(N,)` in the form the loss takes."""
+    if form == "labels":
+        return labels
+    if form == "binary":
+        return labels.reshape(-1, 1).astype(dtype)
+    return np.eye(list(model.outputs[0].shape)[-1], dtype=dtype)[labels]
+
+
+def draw_data(model, input_shape, store, arguments, dtype):
+    """Draws examples, labels and, where asked, sample weights, for training and validation."""
+    units = list(model.outputs[0].shape)[-1]
+    label_rule = {"distribution": "labels", "classes": max(units, 2)}
+    data = {}
+    for part, count in (("fit", arguments.examples), ("validation", arguments.validation_examples)):
+        x = store.add_drawn(part + "/x", INPUT_RULE, [count] + list(input_shape), dtype)
+        y = store.add_drawn(part + "/labels", label_rule, [count], "int64")
+        weights = None
+        if arguments.sample_weights:
+            weights = store.add_drawn(part + "/sample_weight", SAMPLE_WEIGHT_RULE, [count], dtype)
+        data[part] = (x, y, weights)
+    return data
+
+
+def read_data(path, store, dtype):
+    """Reads `--data FILE.npz`: x, labels, x_val, labels_val, and sample_weight, sample_weight_val if there.
+
+    Raises:
+        RecordError: The file cannot be read, lacks an array, or their lengths differ.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        data = {}
+        for part, ending in (("fit", ""), ("validation", "_val")):
+            x, labels = arrays["x" + ending].astype(dtype), arrays["labels" + ending].astype("int64")
+            weights = arrays.get("sample_weight" + ending)
+            for name, array in (("labels", labels), ("sample_weight", weights)):
+                if array is not None and array.shape != (len(x),):
+                    raise RecordError(
+                        "--data {}: {}{} is {}, x{} has {} examples".format(
+                            path, name, ending, array.shape, ending, len(x)
+                        )
+                    )
+            store.add_full(part + "/x", x)
+            store.add_full(part + "/labels", labels)
+            if weights is not None:
+                weights = weights.astype(dtype)
+                store.add_full(part + "/sample_weight", weights)
+            data[part] = (x, labels, weights)
+    except (OSError, ValueError) as error:
+        raise RecordError("--data {} cannot be read: {}".format(path, error)) from error
+    except KeyError as error:
+        raise RecordError("--data {}: it holds no array {}".format(path, error)) from error
+    return data
+
+
+def describe_object(thing):
+    """The class and the configuration of an optimizer, regulariser or constraint."""
+    return {"class": type(thing).__name__, "config": plain(thing.get_config())}
+
+
+def describe_loss(loss):
+    """The name of a loss in Keras's snake case, and its configuration.
+
+    Raises:
+        RecordError: Several losses, or a function of the caller's own.
+    """
+    if isinstance(loss, str):
+        name, config = loss, {}
+    elif hasattr(loss, "get_config"):
+        name, config = type(loss).__name__, plain(loss.get_config())
+    elif callable(loss):
+        name, config = loss.__name__, {}
+    else:
+        raise RecordError(
+            "the model is compiled with {}: one loss is recorded, by name or object".format(loss)
+        )
+    name = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return {
+        "name": name,
+        "config": {key: value for key, value in config.items() if key not in ("fn", "name")},
+    }
+
+
+def describe_callback(callback):
+    """A callback's class and the attributes it decides by.
+
+    Raises:
+        RecordError: A callback that is not known, and may change the training in its own way.
+    """
+    name = type(callback).__name__
+    if name in IDLE_CALLBACKS:
+        return {"class": name, "config": {}}
+    if name not in CALLBACK_ATTRIBUTES:
+        raise RecordError(
+            "callback {}: what it does to the training cannot be recorded (known: {})".format(
+                name, ", ".join(sorted(set(CALLBACK_ATTRIBUTES) | set(IDLE_CALLBACKS)))
+            )
+        )
+    config = {key: getattr(callback, key) for key in CALLBACK_ATTRIBUTES[name] if hasattr(callback, key)}
+    if name == "EarlyStopping":
+        # Keras keeps the sign of the direction in it.
+        config["min_delta"] = abs(config["min_delta"])
+        direction = (
+            {"less": "min", "greater": "max"}.get(getattr(callback.monitor_op, "__name__", ""))
+            if callable(getattr(callback, "monitor_op", None))
+            else None
+        )
+        config["mode"] = config.get("mode") or direction or "auto"
+    return {"class": name, "config": plain(config)}
+
+
+def weight_rules(layers, ending):
+    """The regularisers or constraints of every weight that has one, by "layer/weight".
+
+    Raises:
+        RecordError: A regulariser of a layer's activity.
+    """
+    rules = {}
+    for layer in layers:
+        if ending == "_regularizer" and getattr(layer, "activity_regularizer", None) is not None:
+            raise RecordError('layer "{}" has an activity regularizer: not recorded yet'.format(layer.name))
+        for name in short_names(layer):
+            rule = getattr(layer, name + ending, None)
+            if rule is not None:
+                rules["{}/{}".format(layer.name, name)] = describe_object(rule)
+    return rules
+
+
+def plain(thing):
+    """What JSON can hold of a configuration: numpy's and Keras's numbers as Python's."""
+    if isinstance(thing, dict):
+        return {str(name): plain(value) for name, value in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return [plain(value) for value in thing]
+    if thing is None or isinstance(thing, (bool, int, str)):
+        return thing
+    if isinstance(thing, (float, np.floating, np.integer)) or hasattr(thing, "numpy"):
+        number = float(np.asarray(thing))
+        return number if math.isfinite(number) else str(number)
+    return str(thing)
 
 
 def seed_everything(seed):
@@ -674,6 +1263,30 @@ def parse_arguments(arguments):
     )
     parser.add_argument(
         "--keep", type=kept, default=2048, help="values kept of each activation, or full (2048)"
+    )
+    parser.add_argument(
+        "--epochs", type=whole_number(0), default=0, help="record a training of the compiled model, too (0)"
+    )
+    parser.add_argument(
+        "--fit",
+        metavar="WHERE:FUNCTION",
+        help="a function that returns fit's callbacks and class_weight as a dict",
+    )
+    parser.add_argument(
+        "--data", metavar="FILE.npz", help="x, labels, x_val, labels_val instead of drawn ones"
+    )
+    parser.add_argument("--examples", type=whole_number(2), default=20, help="drawn to train on (20)")
+    parser.add_argument("--validation-examples", type=whole_number(2), default=12, help="(12)")
+    parser.add_argument("--sample-weights", action="store_true", help="draw sample weights, too")
+    parser.add_argument("--train-batch", type=whole_number(1), default=8, help="examples a step (8)")
+    parser.add_argument(
+        "--update-steps",
+        type=whole_number(1),
+        default=3,
+        help="first steps recorded whole, with gradients (3)",
+    )
+    parser.add_argument(
+        "--at-step", action="append", type=whole_number(1), default=[], help="a later step; may be repeated"
     )
     parser.add_argument(
         "--weights", choices=("seed", "model"), default="seed", help="drawn, or the model's own (seed)"

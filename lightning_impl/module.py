@@ -1,14 +1,14 @@
-"""The LightningModule: net, loss, metrics and optimizer of a fit. The maths lies in keras_semantics."""
+"""The LightningModule of a fit: a net of the record, compiled. The maths lies in keras_semantics."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import torch
-from lightning import LightningModule
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
+from lightning_impl.compiled import CompiledModule
+from lightning_impl.keras_semantics.losses import CategoricalCrossentropy
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.models import ARCHITECTURES
@@ -18,7 +18,7 @@ from parity_common.command_errors import UserError
 RESCALE = 1 / 255
 
 
-class Classifier(LightningModule):
+class Classifier(CompiledModule):
     """An image classifier of the record, with softmax crossentropy and accuracy.
 
     A checkpoint holds all that prediction needs: architecture, class names, image size.
@@ -39,30 +39,34 @@ class Classifier(LightningModule):
         self,
         arch: Literal["v1", "v2", "v3"] = "v3",
         profile: Literal["tf2.4", "keras3"] = "tf2.4",
-        optimizer: Literal["adam", "nadam", "rmsprop", "sgd"] = "nadam",
+        optimizer: Literal[
+            "adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "nadam", "rmsprop", "sgd"
+        ] = "nadam",
         learning_rate: float = 0.001,
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (64, 64),
     ) -> None:
-        super().__init__()
         if not 0 < learning_rate < float("inf"):
             raise UserError(f"model.learning_rate is {learning_rate}: give a number above 0")
         if not class_names or len(class_names) < 2:
             raise UserError(f"{len(class_names or [])} classes in the data: a classifier needs two or more")
-        self.class_names = list(class_names)
-        self.profile = PROFILES[profile]
-        self.optimizer_name = optimizer
-        self.learning_rate = learning_rate
-        self.save_hyperparameters()
         architecture = ARCHITECTURES[arch]
         if min(image_size) < architecture.smallest_side:
             least = architecture.smallest_side
             raise UserError(
                 f"data.image_size {list(image_size)} is too small for {arch}: give {least} pixels a side"
             )
-        self.net = architecture(len(class_names), (image_size[0], image_size[1]), self.profile)
-        # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
-        self.net.to(memory_format=torch.channels_last)
+        rules = PROFILES[profile]
+        net = architecture(len(class_names), (image_size[0], image_size[1]), rules)
+        super().__init__(
+            # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
+            net.to(memory_format=torch.channels_last),
+            CategoricalCrossentropy(),
+            lambda parameters: build_optimizer(optimizer, rules, parameters, learning_rate),
+        )
+        self.class_names = list(class_names)
+        self.learning_rate = learning_rate
+        self.save_hyperparameters()
         # Lets the model table show each layer's shapes.
         self.example_input_array = torch.zeros(1, *image_size, 3, dtype=torch.uint8)
 
@@ -74,22 +78,9 @@ class Classifier(LightningModule):
         """uint8 images `(N, H, W, 3)` to logits `(N, classes)`."""
         return self.net(self.preprocess(images))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
-        loss, accuracy = self._loss_and_accuracy(batch)
-        # Keras's epoch figures: means over the epoch's images, each taken while the weights still change.
-        self._log({"loss": loss, "accuracy": accuracy}, batch)
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> None:
-        loss, accuracy = self._loss_and_accuracy(batch)
-        self._log({"val_loss": loss, "val_accuracy": accuracy}, batch)
-
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
         """Probabilities `(N, classes)`."""
-        return self.net.softmax(self(batch[0]))
-
-    def configure_optimizers(self) -> Optimizer:
-        return build_optimizer(self.optimizer_name, self.profile, self.parameters(), self.learning_rate)
+        return self(batch[0]).softmax(1)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         """Refuses another data set's checkpoint, and lets a new learning rate win over the saved one."""
@@ -105,13 +96,3 @@ class Classifier(LightningModule):
             for state in checkpoint.get("optimizer_states", []):
                 for group in state["param_groups"]:
                     group["lr"] = self.learning_rate
-
-    def _loss_and_accuracy(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        images, labels = batch
-        logits = self(images)
-        loss = nn.functional.cross_entropy(logits, labels)
-        accuracy = (logits.detach().argmax(1) == labels).float().mean()
-        return loss, accuracy
-
-    def _log(self, figures: dict[str, Tensor], batch: tuple[Tensor, Tensor]) -> None:
-        self.log_dict(figures, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch[1]))

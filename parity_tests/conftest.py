@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from porting.trace import Trace
@@ -70,6 +71,60 @@ def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> F
 
     def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
         return Trace(folder / (f"{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
+
+    return find
+
+
+TRAINING_CASES = REPOSITORY / "parity_tests" / "training_cases.py"
+TRAININGS = ("v1_adam", "v2_adam", "v3_nadam", "small_sgd", "small_rmsprop", "small_adam")
+
+
+@pytest.fixture(scope="session")
+def training_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> FindTrace:
+    """A dozen epochs of every case of training_cases.py, in both profiles and dtypes, recorded in Keras.
+
+    Returns:
+        A function of case, profile, dtype and seed (0) that opens the trace.
+    """
+    folder = tmp_path_factory.mktemp("trainings")
+    return record_trainings(folder, TRAININGS)
+
+
+def record_trainings(folder: Path, cases: tuple[str, ...], *more: str) -> FindTrace:
+    """Records trainings, both generations at once, and returns what opens them."""
+    loud = folder / "loud.npz"
+    state = np.random.RandomState(5)
+    images = state.random_sample((32, 13, 10, 3)) * 1000
+    labels = np.arange(32) % 7
+    np.savez(loud, x=images[:20], labels=labels[:20], x_val=images[20:], labels_val=labels[20:])
+    shared = [
+        f"--out={folder}",
+        "--epochs=14",
+        "--at-step=10",
+        *(f"--dtype={dtype}" for dtype in DTYPES),
+    ]
+    weighted = [f"--fit={TRAINING_CASES}:weighted_fit"]
+    plain = [f"--fit={TRAINING_CASES}:fit", "--sample-weights"]
+    for case in cases:
+        (plain if case.startswith("small") else weighted).append(f"--model={TRAINING_CASES}:{case}")
+    saturated = [f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated", f"--data={loud}"]
+    children = {
+        profile: _recorder(
+            [
+                [*shared, *group, f"--profile={profile}", *more]
+                for group in (weighted, plain, saturated)
+                if any(word.startswith("--model") for word in group)
+            ]
+        )
+        for profile in PROFILES
+    }
+    for profile, child in children.items():
+        _, errors = child.communicate()
+        if child.returncode:
+            pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
+
+    def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
+        return Trace(folder / (f"training_cases-{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
 
     return find
 

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from parity_common.command_errors import UserError, run_command
-from porting.ladder import RUNGS, RungResult, climb
+from porting.case import RUNG_NUMBERS, RungResult
+from porting.ladder import climb, rungs_of
 from porting.replay import load_port
-from porting.tolerances import TOLERANCES
 from porting.trace import Trace
 
 EXIT_PARTS = 1
@@ -84,17 +84,17 @@ def _print(trace: Trace, port: str, results: list[RungResult]) -> None:
         table.add_column(heading, no_wrap=True)
     reached = len(results)
     for result in results:
-        tolerance = TOLERANCES.get((result.name, trace.dtype))
+        worst = result.worst
         table.add_row(
             f"{result.number} {result.name}",
             "holds" if result.holds else "PARTS",
             result.compared,
-            "" if result.residual is None else f"{result.residual:.2g}",
+            "" if worst is None else f"{worst.residual:.2g}",
             result.layer,
-            "exact" if tolerance is None or not tolerance.residual else f"{tolerance.residual:.2g}",
+            f"{worst.tolerance:.2g}" if worst is not None and worst.tolerance else "exact",
         )
-    for number, rung in enumerate(RUNGS[reached:], start=reached + 1):
-        table.add_row(f"{number} {rung.__name__}", "not reached")
+    for rung in rungs_of(trace)[reached:]:
+        table.add_row(f"{RUNG_NUMBERS[rung.__name__]} {rung.__name__}", "not reached")
     # Cut to a pipe's 80 columns the figures would be gone.
     console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True)
     console.print(Text(f"{port} against {trace.folder} ({trace.model_name}, {trace.profile}, {trace.dtype})"))
@@ -115,7 +115,8 @@ def _write_json(path: Path, trace: Trace, port: str, results: list[RungResult]) 
         "dtype": trace.dtype,
         "holds": all(result.holds for result in results),
         "rungs": [
-            asdict(result) | {"holds": result.holds, "residual": result.residual} for result in results
+            {"number": result.number} | asdict(result) | {"holds": result.holds, "residual": result.residual}
+            for result in results
         ],
         "birth_certificate": trace.metadata.get("birth_certificate"),
     }

@@ -63,8 +63,18 @@ def compare(
     return results
 
 
-def compare_array(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> Comparison:
-    """Compares one array with Keras's: shape, dtype, non-finite values, then the worst element."""
+def compare_array(
+    name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float, scale: float | None = None
+) -> Comparison:
+    """Compares one array with Keras's: shape, dtype, non-finite values, then the worst element.
+
+    Args:
+        name: Its logical name.
+        ours: The port's.
+        theirs: Keras's.
+        tolerance: The largest residual that holds; 0 asks for the same bytes.
+        scale: What a difference is measured by; None: max|theirs|.
+    """
     if ours.shape != theirs.shape:
         return Comparison(name, tolerance, fault=f"shape {ours.shape}, Keras has {theirs.shape}")
     if ours.dtype != theirs.dtype:
@@ -80,7 +90,7 @@ def compare_array(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: fl
     # In float64: a float32 difference of near numbers is exact, but its maximum over a scale is not.
     difference = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
     index = np.unravel_index(int(np.argmax(difference)), difference.shape)
-    scale = float(np.max(np.abs(theirs.astype(np.float64))))
+    scale = float(np.max(np.abs(theirs.astype(np.float64)))) if scale is None else scale
     largest = float(difference[index])
     residual = largest / scale if scale else (float("inf") if largest else 0.0)
     fault = ""

@@ -1,74 +1,35 @@
 """The ladder: one function a rung, each from what Keras did (the trace) and what the port did.
 
-Rungs 1 structure, 2 weights, 3 forward. The climb ends at the first rung that parts: what lies above it
-would only repeat the same fault in other words.
+Rungs 1 structure, 2 weights, 3 forward here; those of a training in training_rungs.py. The climb ends at the
+first rung that parts: what lies above it would only repeat the same fault in other words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 
 from torch import nn
 
 from parity_common.command_errors import UserError
+from porting.case import Case, RungResult, from_comparisons
 from porting.comparison import Comparison, compare, is_constant_over_batch
+from porting.recipe import recipe_of
 from porting.replay import Port, Replay, build_port, run
 from porting.tolerances import FORWARD, TOLERANCES, WEIGHTS
 from porting.trace import KerasLayer, Trace
+from porting.training_rungs import TRAINING_RUNGS
 from porting.weights import TransferError, keras_to_torch, tensors_of, torch_to_keras
 
 
-@dataclass(frozen=True)
-class RungResult:
-    """What one rung found.
-
-    Attributes:
-        number: 1 to 10.
-        name: Such as "forward".
-        compared: What was compared, such as "27 layers".
-        layer: The first layer that parts, or where the worst residual that holds lies; "" for none.
-        fault: What parts, with figures, or "".
-        comparisons: Every array that was compared, in the order of execution.
-    """
-
-    number: int
-    name: str
-    compared: str
-    layer: str = ""
-    fault: str = ""
-    comparisons: tuple[Comparison, ...] = ()
-
-    @property
-    def holds(self) -> bool:
-        return not self.fault
-
-    @property
-    def residual(self) -> float | None:
-        """The worst that was measured, or None where the rung compares no numbers."""
-        return max((each.residual for each in self.comparisons if each.residual is not None), default=None)
-
-
-@dataclass
-class Case:
-    """One port on the ladder: what the rungs share.
-
-    Attributes:
-        trace: What Keras did.
-        module: The port. Rung 2 gives it Keras's weights; rung 3 runs it with them.
-    """
-
-    trace: Trace
-    module: nn.Module
-
-
-def climb(trace: Trace, port: Port) -> list[RungResult]:
+def climb(trace: Trace, port: Port, fault: Callable[[Case], None] | None = None) -> list[RungResult]:
     """Climbs until a rung parts.
 
     Args:
         trace: What Keras did.
         port: The class, or a function, that makes the torch module.
+        fault: Puts a known difference into the port before the climb: see differences.py.
 
     Returns:
         A result for each rung climbed; only the last can part.
@@ -76,9 +37,11 @@ def climb(trace: Trace, port: Port) -> list[RungResult]:
     Raises:
         UserError: The trace proves nothing, or the port cannot be built.
     """
-    case = Case(trace, build_port(port, trace))
+    case = Case(trace, build_port(port, trace), recipe_of(trace) if trace.training else None)
+    if fault is not None:
+        fault(case)
     results = []
-    for rung in RUNGS:
+    for rung in rungs_of(trace):
         results.append(rung(case))
         if not results[-1].holds:
             break
@@ -91,7 +54,7 @@ def structure(case: Case) -> RungResult:
     counts = _parameters_by_layer(case.module, case.trace.layers)
     layer, fault = _first_structural_fault(case.trace.layers, replay, counts)
     compared = f"{len(case.trace.layers)} layers, {sum(map(sum, counts.values())):,} parameters"
-    return RungResult(1, "structure", compared, layer, fault)
+    return RungResult("structure", compared, layer, fault)
 
 
 def weights(case: Case) -> RungResult:
@@ -102,9 +65,9 @@ def weights(case: Case) -> RungResult:
         keras_to_torch(theirs, case.trace.layers, case.module)
         ours = torch_to_keras(case.module, case.trace.layers)
     except TransferError as error:
-        return RungResult(2, WEIGHTS, compared, error.layer, str(error))
+        return RungResult(WEIGHTS, compared, error.layer, str(error))
     tolerance = TOLERANCES[WEIGHTS, case.trace.dtype].residual
-    return _from_comparisons(2, WEIGHTS, compared, compare(ours, theirs, tolerance))
+    return from_comparisons(WEIGHTS, compared, compare(ours, theirs, tolerance))
 
 
 def forward(case: Case) -> RungResult:
@@ -124,7 +87,7 @@ def forward(case: Case) -> RungResult:
             )
     replay = run(case.module, trace)
     if replay.failure:
-        return RungResult(3, FORWARD, f"{len(theirs)} activations", replay.failed_in, replay.failure)
+        return RungResult(FORWARD, f"{len(theirs)} activations", replay.failed_in, replay.failure)
     ours = {
         name: trace.keep_same(f"activation/{name}", array) if name in theirs else array
         for name, array in replay.outputs.items()
@@ -133,10 +96,15 @@ def forward(case: Case) -> RungResult:
     compared = f"{len(theirs)} activations, {values:,} values"
     tolerance = TOLERANCES[FORWARD, trace.dtype].residual
     comparisons = [_at_whole_index(trace, each) for each in compare(ours, theirs, tolerance)]
-    return _from_comparisons(3, FORWARD, compared, comparisons)
+    return from_comparisons(FORWARD, compared, comparisons)
 
 
 RUNGS: tuple[Callable[[Case], RungResult], ...] = (structure, weights, forward)
+
+
+def rungs_of(trace: Trace) -> tuple[Callable[[Case], RungResult], ...]:
+    """The rungs that a trace can be climbed by: those above 3 need a recorded training."""
+    return RUNGS + TRAINING_RUNGS if trace.training else RUNGS
 
 
 def _at_whole_index(trace: Trace, comparison: Comparison) -> Comparison:
@@ -144,18 +112,6 @@ def _at_whole_index(trace: Trace, comparison: Comparison) -> Comparison:
     if comparison.index is None:
         return comparison
     return replace(comparison, index=trace.place_of(f"activation/{comparison.name}", comparison.index))
-
-
-def _from_comparisons(number: int, name: str, compared: str, comparisons: list[Comparison]) -> RungResult:
-    first = next((each for each in comparisons if not each.holds), None)
-    if first is None:
-        worst = max(comparisons, key=lambda each: each.residual or 0.0, default=None)
-        layer = worst.name.split("/")[0] if worst and worst.residual else ""
-        return RungResult(number, name, compared, layer, "", tuple(comparisons))
-    fault = f"{first.name}: {first.fault}"
-    if first.index is not None:
-        fault += f", worst at {list(first.index)}: ours {first.ours:.9g}, Keras {first.theirs:.9g}"
-    return RungResult(number, name, compared, first.name.split("/")[0], fault, tuple(comparisons))
 
 
 def _parameters_by_layer(module: nn.Module, layers: tuple[KerasLayer, ...]) -> dict[str, tuple[int, int]]:

@@ -23,6 +23,19 @@ class Tolerance:
 
 WEIGHTS = "weights"
 FORWARD = "forward"
+LOSS = "loss"
+GRADIENTS = "gradients"
+UPDATE = "update"
+TRAINING_LOSS = "training loss"
+PARAMETERS = "parameters"
+ROUND_OFF = "round-off"
+STATISTICS = "statistics"
+EVALUATION = "evaluation"
+
+# Two float32 trainings part by events, a ReLU or a pooling that switches at a tie, and not smoothly: beyond
+# a few dozen steps only statistics over seeds say anything (torch against itself, changed in one last bit,
+# parts the same way).
+FLOAT32_STEPS = 10
 
 # Measured with v1, v2, v3 in both profiles, 6 seeds, a batch of 4, 2,048 values of each activation, on two
 # x86 cores (TF 2.21, torch 2.15). "Keras's own" is float32 Keras against float64 Keras, worst layer:
@@ -38,5 +51,19 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     (WEIGHTS, "float32"): Tolerance(0.0, "a permutation of axes computes nothing"),
     (FORWARD, "float64"): Tolerance(1e-13, "20 times the worst measured, 5.7e-15: room for other CPUs' sums"),
     (FORWARD, "float32"): Tolerance(1e-5, "twice what float32 Keras itself is off from float64, 4.6e-6"),
+    (LOSS, "float64"): Tolerance(1e-13, ""),
+    (LOSS, "float32"): Tolerance(1e-5, ""),
+    (GRADIENTS, "float64"): Tolerance(1e-13, ""),
+    (GRADIENTS, "float32"): Tolerance(1e-5, ""),
+    (UPDATE, "float64"): Tolerance(1e-12, ""),
+    (UPDATE, "float32"): Tolerance(1e-6, ""),
+    (TRAINING_LOSS, "float64"): Tolerance(1e-12, ""),
+    (TRAINING_LOSS, "float32"): Tolerance(1e-5, ""),
+    (PARAMETERS, "float64"): Tolerance(1e-12, ""),
+    (PARAMETERS, "float32"): Tolerance(1e-4, ""),
+    (ROUND_OFF, "float64"): Tolerance(1e-8, ""),
+    (STATISTICS, "float64"): Tolerance(1e-8, ""),
+    (STATISTICS, "float32"): Tolerance(1e-4, ""),
+    (EVALUATION, "float64"): Tolerance(1e-8, ""),
 }
 """By rung and dtype. Structure is compared exactly and needs none."""

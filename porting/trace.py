@@ -15,6 +15,9 @@ import numpy as np
 from keras_reference import record
 from parity_common.command_errors import UserError, did_you_mean
 
+# How an array of which only seeded places are kept is stored: of each example, or of the whole.
+_SAMPLED = ("sampled", "sampled-anywhere")
+
 
 @dataclass(frozen=True)
 class KerasWeight:
@@ -42,6 +45,8 @@ class KerasLayer:
         trainable_parameters: How many numbers are trained.
         non_trainable_parameters: How many are not.
         weights: In Keras's order.
+        inputs: The layers, or the model's inputs, whose outputs it takes.
+        activation: The name of the function it ends in, such as "linear"; None where it has none.
     """
 
     name: str
@@ -50,6 +55,49 @@ class KerasLayer:
     trainable_parameters: int
     non_trainable_parameters: int
     weights: tuple[KerasWeight, ...]
+    inputs: tuple[str, ...] = ()
+    activation: str | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a recorded training was: `model.compile`'s and `model.fit`'s arguments, and how far it came.
+
+    Attributes:
+        optimizer: {"class", "config"} as Keras gives them.
+        loss: {"name": in snake case, "config"}.
+        metrics: Their names, without the loss.
+        targets: "labels", "one_hot" or "binary": how the loss takes them.
+        batch: Examples a step.
+        epochs: How many were asked for.
+        class_weight: By label, or None.
+        callbacks: {"class", "config"} each, in Keras's order.
+        regularizers: {"class", "config"} by "layer/weight".
+        constraints: The same.
+        dropout: {"rate", "shape"} by layer; the shape of the mask for a full batch.
+        steps: How many were made.
+        epochs_run: How many epochs were begun and ended.
+        steps_per_epoch: The last may be a short batch.
+        update_steps: The first steps recorded whole, with gradients and slots.
+        at_steps: Later steps whose parameters, statistics and slots are recorded.
+    """
+
+    optimizer: dict[str, Any]
+    loss: dict[str, Any]
+    metrics: list[str]
+    targets: str
+    batch: int
+    epochs: int
+    class_weight: dict[str, float] | None
+    callbacks: list[dict[str, Any]]
+    regularizers: dict[str, dict[str, Any]]
+    constraints: dict[str, dict[str, Any]]
+    dropout: dict[str, dict[str, Any]]
+    steps: int
+    epochs_run: int
+    steps_per_epoch: int
+    update_steps: int
+    at_steps: list[int]
 
 
 class Weights(Mapping[str, np.ndarray]):
@@ -84,6 +132,7 @@ class Trace:
         entries: What is said of each array, by logical name.
         layers: In Keras's order, without the inputs.
         weights: By "layer/weight".
+        training: What is said of the recorded training, or None.
 
     Raises:
         UserError: The folder is missing, damaged, or of a newer schema.
@@ -107,6 +156,7 @@ class Trace:
         except (KeyError, TypeError) as error:
             raise UserError(f"{self._path} is damaged: it lacks {error}; record the trace again") from error
         self.weights = Weights(self)
+        self.training: Training | None = _training(self.metadata.get("training"), self._path)
         self._stored = self._read_arrays()
 
     def array(self, name: str) -> np.ndarray:
@@ -134,8 +184,12 @@ class Trace:
         return array
 
     def kept(self, name: str) -> np.ndarray:
-        """What the trace keeps of an array: all of it, or `(N, places)` of a sampled one."""
-        return self._stored[name] if self._entry(name)["stored"] == "sampled" else self.array(name)
+        """What the trace keeps of an array: all of it, or of a sampled one `(N, places)` or `(places,)`."""
+        return self._stored[name] if self._entry(name)["stored"] in _SAMPLED else self.array(name)
+
+    def names(self, prefix: str) -> list[str]:
+        """The arrays whose name starts with `prefix`, without it, in the order of recording."""
+        return [name[len(prefix) :] for name in self.entries if name.startswith(prefix)]
 
     def keep_same(self, name: str, array: np.ndarray) -> np.ndarray:
         """Takes from our `array` `(N, ...)` the places that `kept` has of Keras's.
@@ -143,15 +197,20 @@ class Trace:
         An array of another shape is returned as it is, for the comparison to refuse.
         """
         entry = self._entry(name)
-        if entry["stored"] != "sampled" or list(array.shape) != entry["shape"]:
+        if entry["stored"] not in _SAMPLED or list(array.shape) != entry["shape"]:
             return array
+        if entry["stored"] == "sampled-anywhere":
+            return record.sample_anywhere(array, entry["seed"], name, entry["places"])
         return record.sample(array, entry["seed"], name, entry["places_per_example"])
 
     def place_of(self, name: str, index: tuple[int, ...]) -> tuple[int, ...]:
         """The index in the whole array of an index into what `kept` gives."""
         entry = self._entry(name)
-        if entry["stored"] != "sampled":
+        if entry["stored"] not in _SAMPLED:
             return index
+        if entry["stored"] == "sampled-anywhere":
+            places = record.sampled_places(entry["seed"], name, math.prod(entry["shape"]), entry["places"])
+            return tuple(int(place) for place in np.unravel_index(int(places[index[0]]), entry["shape"]))
         example_shape = entry["shape"][1:]
         places = record.sampled_places(
             entry["seed"], name, math.prod(example_shape), entry["places_per_example"]
@@ -230,10 +289,32 @@ class Trace:
         return arrays
 
 
+def training_of(trace: Trace) -> Training:
+    """The trace's training.
+
+    Raises:
+        UserError: It records none.
+    """
+    if trace.training is None:
+        raise UserError(f"{trace.folder} records no training: record it with --epochs")
+    return trace.training
+
+
 def _kept_shape(entry: dict[str, Any]) -> list[int]:
     if entry["stored"] == "sampled":
         return [entry["shape"][0], entry["places_per_example"]]
+    if entry["stored"] == "sampled-anywhere":
+        return [entry["places"]]
     return entry["shape"]
+
+
+def _training(described: dict[str, Any] | None, path: Path) -> Training | None:
+    if described is None:
+        return None
+    try:
+        return Training(**described)
+    except TypeError as error:
+        raise UserError(f"{path} is damaged ({error}): record the trace again") from error
 
 
 def _layer(described: dict[str, Any]) -> KerasLayer:
@@ -247,4 +328,6 @@ def _layer(described: dict[str, Any]) -> KerasLayer:
             KerasWeight(weight["name"], tuple(weight["shape"]), weight["trainable"])
             for weight in described["weights"]
         ),
+        inputs=tuple(described.get("inputs", ())),
+        activation=described.get("activation"),
     )

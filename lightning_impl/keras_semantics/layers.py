@@ -42,8 +42,8 @@ class Dropout(nn.Module):
 
     The same distribution as nn.Dropout. On the CPU torch draws one random number a value, in one thread,
     which costs a fifth of v3's training step; here one 64-bit draw serves eight values wherever `rate` is a
-    multiple of 1/256 (0.25 and 0.5 are), so that nothing is rounded. Any other rate, and other devices, take
-    torch's own.
+    multiple of 1/256 (0.25 and 0.5 are), so that nothing is rounded. Any other rate, and other devices, draw
+    a number a value.
 
     Args:
         rate: In [0, 1): the share set to zero.
@@ -56,16 +56,20 @@ class Dropout(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return features
+        # As Keras has it, the kept are scaled up in training: nothing is left to do in evaluation.
+        return features * self.keep_mask(features).to(features.dtype).mul_(1 / (1 - self.rate))
+
+    def keep_mask(self, features: Tensor) -> Tensor:
+        """Which values are kept: booleans of the features' shape. A replay puts recorded ones in place."""
         threshold = self.rate * 256
         if features.device.type != "cpu" or threshold != int(threshold):
-            return nn.functional.dropout(features, self.rate)
+            return torch.rand_like(features) >= self.rate
         count = features.numel()
         # From -2**63 without an upper end: all 64 bits are random.
         bits = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
         # Laid out in memory as the features are, so that the product runs straight through both.
         strides = torch.empty_like(features, device="meta").stride()
-        keep = bits.as_strided(features.shape, strides) >= int(threshold)
-        return features * keep.to(features.dtype).mul_(1 / (1 - self.rate))
+        return bits.as_strided(features.shape, strides) >= int(threshold)
 
     def extra_repr(self) -> str:
         return f"{self.rate}"
@@ -82,6 +86,9 @@ class BatchNorm(nn.Module):
         profile: The Keras generation whose running-variance rule holds.
         epsilon: Added to the variance.
         momentum: Keras's: the weight of the old statistic, in [0, 1].
+        trainable: False is Keras's `trainable=False` since TF 2: not only are scale and offset left as they
+            are, the layer normalises by its running statistics in training too, and keeps them
+            (keras 3.15 layers/normalization/batch_normalization.py, `call`).
     """
 
     running_mean: Tensor
@@ -93,6 +100,7 @@ class BatchNorm(nn.Module):
         profile: Profile = TF24,
         epsilon: float = BATCH_NORM_EPSILON,
         momentum: float = BATCH_NORM_MOMENTUM,
+        trainable: bool = True,
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -104,11 +112,13 @@ class BatchNorm(nn.Module):
             self.decay = torch.tensor(self.decay, dtype=torch.float32).item()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
+        self.trainable = trainable
+        self.requires_grad_(trainable)
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        if not self.training or self._running_variance_is_unbiased(features):
+        if not self._takes_batch_statistics() or self._running_variance_is_unbiased(features):
             return self._normalise(features, self.running_var)
         # torch puts (1 - decay) * old + decay * unbiased into a copy (the buffer itself is saved for
         # the backward pass, which must not see it change); biased = unbiased * (n - 1) / n.
@@ -126,13 +136,16 @@ class BatchNorm(nn.Module):
             running_var,
             self.weight,
             self.bias,
-            training=self.training,
+            training=self._takes_batch_statistics(),
             momentum=self.decay,
             eps=self.epsilon,
         )
 
     def extra_repr(self) -> str:
         return f"{self.channels}, epsilon={self.epsilon}, momentum={self.momentum}, {self.profile.name}"
+
+    def _takes_batch_statistics(self) -> bool:
+        return self.training and self.trainable
 
     def _running_variance_is_unbiased(self, features: Tensor) -> bool:
         # TF's fused kernel takes 4-d input in float32 or lower only; everything else is biased.

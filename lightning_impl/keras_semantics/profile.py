@@ -25,6 +25,18 @@ class Profile:
         rmsprop_epsilon_inside_root: Whether RMSprop without momentum divides by sqrt(v + epsilon)
             (Keras 3.15, optimizers/rmsprop.py) or by sqrt(v) + epsilon
             (tf_keras 2.21, optimizers/legacy/rmsprop.py).
+        adagrad_epsilon_inside_root: The same of Adagrad (Keras 3.15, optimizers/adagrad.py; tf_keras 2.21,
+            optimizers/legacy/adagrad.py).
+        optimizers_are_legacy: Whether the optimizers are those up to TF 2.10: their hyperparameters are
+            float32 variables whatever the model's dtype, they know `decay` but neither weight decay nor
+            averaged weights, an epsilon of 0 means 1e-7, and their slots have other names
+            (tf_keras 2.21, optimizers/legacy/optimizer_v2.py; Keras 3.15, optimizers/base_optimizer.py).
+        callbacks_guess_by_name: Whether a callback's mode "auto" goes by the figure's name
+            (tf_keras 2.21, callbacks.py) or by the metric's own direction (Keras 3.15,
+            callbacks/monitor_callback.py).
+        first_figure_is_best: Whether a callback takes the first figure for the best, even one that is no
+            number, and compares in floatx (Keras 3.15, callbacks/monitor_callback.py); tf_keras 2.21 begins
+            at infinity and compares as Python does (callbacks.py).
     """
 
     name: str
@@ -33,6 +45,10 @@ class Profile:
     batch_norm_decay_is_float32: bool
     nadam_momentum_decay: float
     rmsprop_epsilon_inside_root: bool
+    adagrad_epsilon_inside_root: bool
+    optimizers_are_legacy: bool
+    callbacks_guess_by_name: bool
+    first_figure_is_best: bool
 
 
 TF24 = Profile(
@@ -42,6 +58,10 @@ TF24 = Profile(
     batch_norm_decay_is_float32=True,
     nadam_momentum_decay=0.004,
     rmsprop_epsilon_inside_root=False,
+    adagrad_epsilon_inside_root=False,
+    optimizers_are_legacy=True,
+    callbacks_guess_by_name=True,
+    first_figure_is_best=False,
 )
 KERAS3 = Profile(
     name="keras3",
@@ -50,5 +70,9 @@ KERAS3 = Profile(
     batch_norm_decay_is_float32=False,
     nadam_momentum_decay=1.0,
     rmsprop_epsilon_inside_root=True,
+    adagrad_epsilon_inside_root=True,
+    optimizers_are_legacy=False,
+    callbacks_guess_by_name=False,
+    first_figure_is_best=True,
 )
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (TF24, KERAS3)}

@@ -1,0 +1,90 @@
+"""A net with what Keras's `compile` gives it: loss, accuracy, optimizer, regularisers, constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+# Inputs, labels and, where examples weigh differently, sample weights.
+Batch = tuple[Tensor, ...]
+
+
+class CompiledModule(LightningModule):
+    """Trains and validates a net as Keras's `fit` does a compiled model.
+
+    A batch is inputs, labels and, where examples weigh differently, sample weights `(N,)`. Logged are `loss`
+    and `accuracy`, in validation `val_loss` and `val_accuracy`: means over the epoch's examples, in training
+    each taken while the weights still change (keras 3.15 trainers/trainer.py, `_loss_tracker`).
+
+    Args:
+        net: Takes inputs, gives logits `(N, classes)`.
+        loss: Of logits, labels and sample weights or None: a mean over the batch's examples.
+        make_optimizer: Takes the parameters to train.
+        class_weight: By label, in training only. None: all 1.
+        penalty: Added to the loss in training and validation, as regularisers are; or None.
+        constrain: Called after each step, as constraints are; or None.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+        make_optimizer: Callable[[Any], Optimizer],
+        class_weight: Mapping[int, float] | None = None,
+        penalty: Callable[[], Tensor] | None = None,
+        constrain: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.loss = loss
+        self.make_optimizer = make_optimizer
+        self.class_weight = class_weight
+        self.penalty = penalty
+        self.constrain = constrain
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs to logits `(N, classes)`."""
+        return self.net(inputs)
+
+    def training_step(self, batch: Batch, batch_number: int) -> Tensor:
+        loss, accuracy = self.loss_and_accuracy(batch, self.class_weight)
+        self._log({"loss": loss, "accuracy": accuracy}, batch)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_number: int) -> None:
+        loss, accuracy = self.loss_and_accuracy(batch)
+        self._log({"val_loss": loss, "val_accuracy": accuracy}, batch)
+
+    def configure_optimizers(self) -> Optimizer:
+        return self.make_optimizer(self.net.parameters())
+
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        super().optimizer_step(*arguments, **named)
+        if self.constrain is not None:
+            self.constrain()
+
+    def loss_and_accuracy(
+        self, batch: Batch, class_weight: Mapping[int, float] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The batch's loss, penalties in it, and the share of examples whose largest logit is right."""
+        inputs, labels = batch[0], batch[1]
+        weights = batch[2] if len(batch) == 3 else None
+        logits = self(inputs)
+        if class_weight is not None:
+            by_label = torch.ones(logits.shape[1], dtype=logits.dtype, device=logits.device)
+            for label, weight in class_weight.items():
+                by_label[label] = weight
+            weights = by_label[labels] if weights is None else weights * by_label[labels]
+        loss = self.loss(logits, labels, weights)
+        if self.penalty is not None:
+            loss = loss + self.penalty()
+        accuracy = (logits.detach().argmax(1) == labels).to(logits.dtype).mean()
+        return loss, accuracy
+
+    def _log(self, figures: dict[str, Tensor], batch: Batch) -> None:
+        self.log_dict(figures, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch[1]))

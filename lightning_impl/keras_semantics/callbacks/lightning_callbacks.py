@@ -1,0 +1,195 @@
+"""Keras's callbacks for Lightning's Trainer: the rules of rules.py at Keras's moments.
+
+Keras calls on_epoch_end after the epoch's validation. Lightning's on_train_epoch_end comes after it, too,
+when validation runs at the end of each epoch, its default.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from lightning_impl.keras_semantics.callbacks.rules import (
+    PlateauRule,
+    StoppingRule,
+    load_rule_state,
+    rule_state,
+)
+from lightning_impl.keras_semantics.profile import Profile
+from parity_common.command_errors import UserError, did_you_mean
+
+
+def monitored(trainer: Trainer, callback: str, monitor: str) -> float:
+    """The epoch's figure of that name.
+
+    Raises:
+        UserError: Nothing of that name is logged.
+    """
+    figures = trainer.callback_metrics
+    if monitor not in figures:
+        known = ", ".join(figures)
+        raise UserError(
+            f"{callback}: there is no figure {monitor}{did_you_mean(monitor, figures)} (there are {known})"
+        )
+    return float(figures[monitor])
+
+
+def floatx_of(module: LightningModule) -> type[np.floating]:
+    """numpy's type of the dtype in which a module trains, which in Keras is floatx."""
+    return np.float64 if next(module.parameters()).dtype == torch.float64 else np.float32
+
+
+class KerasReduceLROnPlateau(Callback):
+    """Keras's ReduceLROnPlateau.
+
+    Args:
+        profile: The Keras generation.
+        arguments: Keras's: monitor, factor, patience, mode, min_delta, cooldown, min_lr.
+
+    Raises:
+        UserError: An unknown argument, or a factor of 1 or more.
+    """
+
+    def __init__(self, profile: Profile, **arguments: Any) -> None:
+        self.rule = PlateauRule(profile, **_known("ReduceLROnPlateau", PlateauRule, arguments))
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.rule.number = self.rule.best.number = floatx_of(module)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        figure = monitored(trainer, "ReduceLROnPlateau", self.rule.monitor)
+        groups = trainer.optimizers[0].param_groups
+        rate = self.rule.rate_after(figure, float(groups[0]["lr"]))
+        for group in groups:
+            group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        return rule_state(self.rule)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        load_rule_state(self.rule, state_dict)
+
+
+class KerasEarlyStopping(Callback):
+    """Keras's EarlyStopping.
+
+    With `restore_best_weights` the module gets the best epoch's weights back when the training ends, whether
+    or not it was stopped (keras 3.15 and tf_keras 2.21; TF 2.4 itself did so only where it stopped).
+
+    Args:
+        profile: The Keras generation.
+        restore_best_weights: As in Keras.
+        arguments: Keras's others: monitor, min_delta, patience, mode, baseline, start_from_epoch.
+
+    Raises:
+        UserError: An unknown argument.
+    """
+
+    def __init__(self, profile: Profile, restore_best_weights: bool = False, **arguments: Any) -> None:
+        self.rule = StoppingRule(profile, **_known("EarlyStopping", StoppingRule, arguments))
+        self.restore_best_weights = restore_best_weights
+        self.best_weights: dict[str, torch.Tensor] | None = None
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.rule.number = self.rule.best.number = floatx_of(module)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.rule.see(trainer.current_epoch, monitored(trainer, "EarlyStopping", self.rule.monitor))
+        if self.rule.keep and self.restore_best_weights:
+            self.best_weights = {name: value.clone() for name, value in module.state_dict().items()}
+        if self.rule.stop:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.best_weights is not None:
+            module.load_state_dict(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return rule_state(self.rule) | {"best_weights": self.best_weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state = dict(state_dict)
+        self.best_weights = state.pop("best_weights")
+        load_rule_state(self.rule, state)
+
+
+class KerasTerminateOnNaN(Callback):
+    """Keras's TerminateOnNaN: ends the training after a batch whose loss is no number or infinite."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not math.isfinite(float(outputs["loss"])):
+            trainer.should_stop = True
+
+
+class KerasLearningRateScheduler(Callback):
+    """Keras's LearningRateScheduler: sets the rate before each epoch.
+
+    Args:
+        schedule: Takes the epoch, from 0, and the present rate, or the epoch alone; gives the new rate.
+    """
+
+    def __init__(self, schedule: Callable[..., float]) -> None:
+        self.schedule = schedule
+        self.takes_rate = len(inspect.signature(schedule).parameters) > 1
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        groups = trainer.optimizers[0].param_groups
+        given = (float(groups[0]["lr"]),) if self.takes_rate else ()
+        rate = float(self.schedule(trainer.current_epoch, *given))
+        for group in groups:
+            group["lr"] = rate
+
+
+def callbacks_from_keras(said: Iterable[Mapping[str, Any]], profile: Profile) -> list[Callback]:
+    """The Lightning callbacks for Keras's, in their order.
+
+    Args:
+        said: {"class", "config"} of each, the config by Keras's argument names. Those that change nothing
+            in a training are passed over.
+        profile: The Keras generation.
+
+    Raises:
+        UserError: A callback without a counterpart.
+    """
+    callbacks: list[Callback] = []
+    for each in said:
+        name, config = each["class"], dict(each["config"])
+        if name == "ReduceLROnPlateau":
+            callbacks.append(KerasReduceLROnPlateau(profile, **config))
+        elif name == "EarlyStopping":
+            callbacks.append(KerasEarlyStopping(profile, **config))
+        elif name == "TerminateOnNaN":
+            callbacks.append(KerasTerminateOnNaN())
+        elif name not in IDLE_CALLBACKS:
+            raise UserError(f"callback {name} has no counterpart here: give it to the Trainer yourself")
+    return callbacks
+
+
+IDLE_CALLBACKS = (
+    "ModelCheckpoint",
+    "CSVLogger",
+    "TensorBoard",
+    "ProgbarLogger",
+    "History",
+    "BackupAndRestore",
+)
+
+
+def _known(callback: str, rule: type, arguments: dict[str, Any]) -> dict[str, Any]:
+    state = ("profile", "number", "wait", "cooling", "has_kept", "keep", "stop", "best")
+    known = [name for name in inspect.signature(rule).parameters if name not in state]
+    for name in arguments:
+        if name not in known:
+            raise UserError(
+                f"{callback} has no argument {name}{did_you_mean(name, known)}: it takes {', '.join(known)}"
+            )
+    return arguments

@@ -1,0 +1,94 @@
+"""Compiled Keras models for the recorder: small cases that show each difference. Ports: training_ports.py.
+
+The recorder imports this file; Keras comes in as an argument.
+"""
+
+from keras_reference.models import v1, v2, v3
+
+CLASSES = 7
+# Neither square nor even.
+IMAGE_SIZE = (33, 29)
+
+
+def optimizers_of(keras):
+    """TF 2.4's optimizers are tf_keras's legacy ones."""
+    return keras.optimizers.legacy if keras.__name__ == "tf_keras" else keras.optimizers
+
+
+def compiled(keras, model, optimizer, loss="categorical_crossentropy"):
+    # Else tf_keras asks whether sample weights were meant for the accuracy, too.
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], weighted_metrics=[])
+    return model
+
+
+def v1_adam(keras):
+    return compiled(keras, v1.build(keras, CLASSES, IMAGE_SIZE), optimizers_of(keras).Adam(0.001))
+
+
+def v2_adam(keras):
+    return compiled(keras, v2.build(keras, CLASSES, IMAGE_SIZE), optimizers_of(keras).Adam(0.001))
+
+
+def v3_nadam(keras):
+    return compiled(keras, v3.build(keras, CLASSES, IMAGE_SIZE), optimizers_of(keras).Nadam(0.001))
+
+
+def small(keras, optimizer, loss="categorical_crossentropy"):
+    """Strided and padded layers, a frozen BatchNormalization, L2, a constraint: see SmallPort."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(shape=(13, 10, 3), name="images"),
+            layers.Conv2D(
+                6, 3, strides=2, padding="same", kernel_regularizer=keras.regularizers.L2(0.01), name="conv1"
+            ),
+            layers.BatchNormalization(name="bn1"),
+            layers.Activation("relu", name="relu1"),
+            layers.AveragePooling2D(3, strides=2, padding="same", name="average"),
+            layers.Conv2D(8, 3, padding="same", kernel_constraint=keras.constraints.MaxNorm(1.0), name="conv2"),
+            layers.BatchNormalization(name="bn_frozen", trainable=False),
+            layers.Activation("relu", name="relu2"),
+            layers.MaxPooling2D(2, padding="same", name="most"),
+            layers.Dropout(0.2, name="drop"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(CLASSES, name="head"),
+            layers.Activation("softmax", name="softmax"),
+        ],
+        name="small",
+    )
+    return compiled(keras, model, optimizer, loss)
+
+
+def small_sgd(keras):
+    optimizer = optimizers_of(keras).SGD(0.05, momentum=0.9, nesterov=True, clipnorm=0.05)
+    return small(keras, optimizer, keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
+
+
+def small_saturated(keras):
+    """Trained on values up to 1,000 (`--data`): the logits lie far apart."""
+    return small(keras, optimizers_of(keras).SGD(0.001))
+
+
+def small_rmsprop(keras):
+    return small(keras, optimizers_of(keras).RMSprop(0.001), "sparse_categorical_crossentropy")
+
+
+def small_adam(keras):
+    more = {"decay": 0.01} if keras.__name__ == "tf_keras" else {"weight_decay": 0.01}
+    return small(keras, optimizers_of(keras).Adam(0.01, **more))
+
+
+def fit(keras):
+    """Callbacks that act within a dozen epochs."""
+    callbacks = keras.callbacks
+    return {
+        "callbacks": [
+            callbacks.ReduceLROnPlateau(patience=2, factor=0.5, min_delta=0.02),
+            callbacks.EarlyStopping(patience=6, min_delta=0.02, restore_best_weights=True),
+        ]
+    }
+
+
+def weighted_fit(keras):
+    """The same, with class weights."""
+    return dict(fit(keras), class_weight={label: 0.5 + label / 4 for label in range(CLASSES)})

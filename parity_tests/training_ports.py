@@ -1,0 +1,49 @@
+"""The torch ports of training_cases.py."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten
+from lightning_impl.keras_semantics.padding import SamePadConv2d
+from lightning_impl.keras_semantics.pooling import SameAveragePool2d, SameMaxPool2d
+from lightning_impl.keras_semantics.profile import Profile
+from lightning_impl.models import V1, V2, V3
+
+
+class SmallPort(nn.Module):
+    """The port of `small`: 13 x 10 pixels, strides and `same` padding, one frozen BatchNormalization."""
+
+    def __init__(self, classes: int, profile: Profile) -> None:
+        super().__init__()
+        self.conv1 = SamePadConv2d(3, 6, 3, stride=2)
+        self.bn1 = BatchNorm(6, profile)
+        self.relu1 = nn.ReLU()
+        self.average = SameAveragePool2d(3, stride=2)
+        self.conv2 = nn.Conv2d(6, 8, 3, padding=1)
+        self.bn_frozen = BatchNorm(8, profile, trainable=False)
+        self.relu2 = nn.ReLU()
+        self.most = SameMaxPool2d(2)
+        self.drop = Dropout(0.2)
+        self.flatten = Flatten()
+        self.head = nn.Linear(2 * 2 * 8, classes)
+        self.softmax = nn.Softmax(dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.average(self.relu1(self.bn1(self.conv1(images))))
+        x = self.most(self.relu2(self.bn_frozen(self.conv2(x))))
+        return self.head(self.flatten(self.drop(x)))
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        return self.softmax(self(images))
+
+
+PORTS: dict[str, type[nn.Module]] = {
+    "v1_adam": V1,
+    "v2_adam": V2,
+    "v3_nadam": V3,
+    "small_sgd": SmallPort,
+    "small_saturated": SmallPort,
+    "small_rmsprop": SmallPort,
+    "small_adam": SmallPort,
+}

@@ -1,0 +1,223 @@
+"""Rungs 4 loss, 5 gradients, 6 update, 7 state and 9 trajectory: from what Keras's `fit` did.
+
+Each sees one thing alone. Loss and gradients are taken in inference mode, where no mask and no batch
+statistic plays a part; the update is fed with Keras's own gradients; the state is one training step; the
+trajectory is the whole training through Lightning's Trainer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from porting.case import Case, RungResult, from_comparisons, recipe_of_case
+from porting.comparison import Comparison, compare, compare_array
+from porting.round_off import biases_before_batch_norm, undecided_by_keras
+from porting.tolerances import (
+    EVALUATION,
+    FLOAT32_STEPS,
+    GRADIENTS,
+    LOSS,
+    PARAMETERS,
+    ROUND_OFF,
+    STATISTICS,
+    TOLERANCES,
+    TRAINING_LOSS,
+    UPDATE,
+)
+from porting.trace import Trace, training_of
+from porting.training import (
+    FINAL,
+    Walk,
+    compile_port,
+    evaluate,
+    first_batch,
+    fresh_net,
+    in_keras_order,
+    in_torch_order,
+    trained_pairs,
+    walk,
+)
+
+
+def loss(case: Case) -> RungResult:
+    """Rung 4: the loss of a batch and of an evaluation, and every metric, in inference mode."""
+    trace, net = case.trace, fresh_net(case.module, case.trace)
+    module = compile_port(net, recipe_of_case(case)).eval()
+    with torch.no_grad():
+        batch_loss, _ = module.loss_and_accuracy(first_batch(trace))
+    ours = {"batch loss": batch_loss.numpy()}
+    theirs = {"batch loss": trace.array("inference/loss")}
+    for name, figure in evaluate(net, trace, recipe_of_case(case)).items():
+        ours[f"evaluation {name}"] = np.asarray(figure)
+    for name in ["loss", *training_of(trace).metrics]:
+        theirs[f"evaluation {name}"] = trace.array(f"evaluation/{name}")
+    # Keras hands out an evaluation's figures as Python numbers, whatever it computes in.
+    ours, theirs = _as_float64(ours), _as_float64(theirs)
+    tolerance = TOLERANCES[LOSS, trace.dtype].residual
+    return from_comparisons(LOSS, f"{len(theirs)} figures", compare(ours, theirs, tolerance))
+
+
+def gradients(case: Case) -> RungResult:
+    """Rung 5: the gradient of every trained parameter, in inference mode."""
+    trace, net = case.trace, fresh_net(case.module, case.trace)
+    module = compile_port(net, recipe_of_case(case)).eval()
+    value, _ = module.loss_and_accuracy(first_batch(trace))
+    value.backward()
+    parameters = dict(net.named_parameters())
+    ours, theirs = {}, {}
+    for name, pair in trained_pairs(trace).items():
+        place = f"inference/gradient/{name}"
+        gradient = parameters[pair.torch_name].grad
+        if gradient is not None:
+            ours[name] = trace.keep_same(place, in_keras_order(pair, gradient))
+        theirs[name] = trace.kept(place)
+    tolerance = TOLERANCES[GRADIENTS, trace.dtype].residual
+    return from_comparisons(GRADIENTS, f"{len(theirs)} gradients", compare(ours, theirs, tolerance))
+
+
+def update(case: Case) -> RungResult:
+    """Rung 6: parameters and slots after the first steps, the optimizer fed with Keras's gradients."""
+    trace, net = case.trace, fresh_net(case.module, case.trace)
+    training, trained = training_of(trace), trained_pairs(trace)
+    parameters = dict(net.named_parameters())
+    recipe = recipe_of_case(case)
+    constrain, optimizer = recipe.constrain, recipe.make_optimizer(net.parameters())
+    rates = trace.array("steps/learning_rate")
+    tolerance = TOLERANCES[UPDATE, trace.dtype].residual
+    comparisons: list[Comparison] = []
+    for step in range(1, training.update_steps + 1):
+        for name, pair in trained.items():
+            parameters[pair.torch_name].grad = in_torch_order(
+                pair, trace.array(f"step/{step}/gradient/{name}")
+            )
+        for group in optimizer.param_groups:
+            group["lr"] = float(rates[step - 1])
+        optimizer.step()
+        if constrain is not None:
+            constrain(net)
+        ours, theirs = {}, {}
+        for name, pair in trained.items():
+            parameter = parameters[pair.torch_name]
+            ours[f"{name} after step {step}"] = in_keras_order(pair, parameter)
+            theirs[f"{name} after step {step}"] = trace.array(f"step/{step}/parameter/{name}")
+            # An optimizer of torch's own has slots of its own: its parameters are compared alone.
+            if not hasattr(optimizer, "slots"):
+                continue
+            for slot, tensor in optimizer.slots(parameter).items():
+                ours[f"{name} {slot} after step {step}"] = in_keras_order(pair, tensor)
+            for slot in trace.names(f"step/{step}/slot/{name}/"):
+                theirs[f"{name} {slot} after step {step}"] = trace.array(f"step/{step}/slot/{name}/{slot}")
+        comparisons += compare(ours, theirs, tolerance)
+    compared = f"{len(trained)} parameters, {training.update_steps} steps, {len(comparisons)} arrays"
+    return from_comparisons(UPDATE, compared, comparisons)
+
+
+def state(case: Case) -> RungResult:
+    """Rung 7: one training step with Keras's masks: its loss, gradients, and the statistics after it."""
+    trace = case.trace
+    walked = walk(case.module, trace, recipe_of_case(case), steps=1)
+    ours, theirs = {}, {}
+    for name in trained_pairs(trace):
+        ours[name] = walked.states[1][f"gradient/{name}"]
+        theirs[name] = trace.array(f"step/1/gradient/{name}")
+    vanishing = biases_before_batch_norm(trace)
+    comparisons = compare_array_of_loss(walked, trace, 1)
+    tolerance = TOLERANCES[GRADIENTS, trace.dtype].residual
+    for name, array in theirs.items():
+        # A gradient that is round-off is measured by the kernel's, of which it is the round-off.
+        kernel = theirs.get(f"{name.split('/')[0]}/kernel") if name in vanishing else None
+        scale = None if kernel is None else float(np.max(np.abs(kernel)))
+        comparisons.append(compare_array(name, ours[name], array, tolerance, scale))
+    comparisons += compare(
+        {name: walked.states[1][f"statistic/{name}"] for name in trace.names("step/1/statistic/")},
+        {name: trace.array(f"step/1/statistic/{name}") for name in trace.names("step/1/statistic/")},
+        TOLERANCES[LOSS, trace.dtype].residual,
+    )
+    return from_comparisons("state", f"{len(comparisons)} arrays of one training step", comparisons)
+
+
+def trajectory(case: Case) -> RungResult:
+    """Rung 9: the whole training: every step's loss and learning rate, every epoch's figures, the end."""
+    trace, training = case.trace, training_of(case.trace)
+    single = trace.dtype == "float32"
+    steps = min(training.steps, FLOAT32_STEPS) if single else training.steps
+    walked = walk(case.module, trace, recipe_of_case(case), steps=steps if single else None)
+    comparisons = _learning_rates(walked, trace, steps) + compare_array_of_loss(walked, trace, steps)
+    if not single:
+        theirs = np.asarray([training.steps, training.epochs_run], dtype=np.float64)
+        ours = np.asarray([len(walked.loss), len(walked.epochs.get("loss", []))], dtype=np.float64)
+        comparisons.insert(0, compare_array("steps and epochs until it ended", ours, theirs, 0.0))
+        comparisons += _epochs(walked, trace)
+    at = [step for step in (training.update_steps, *training.at_steps) if step <= steps]
+    for step in at if single else (*at, FINAL):
+        comparisons += _states(walked, trace, step, "parameter")
+        comparisons += _states(walked, trace, step, "statistic")
+    if not single:
+        names = ["loss", *training.metrics]
+        comparisons += compare(
+            {f"final evaluation {name}": np.asarray(walked.evaluation[name]) for name in names},
+            {f"final evaluation {name}": trace.array(f"final/evaluation/{name}") for name in names},
+            TOLERANCES[EVALUATION, trace.dtype].residual,
+        )
+    compared = f"{steps} steps" + (f" of {training.steps}" if steps < training.steps else "")
+    return from_comparisons("trajectory", f"{compared}, {len(comparisons)} arrays", comparisons)
+
+
+def compare_array_of_loss(walked: Walk, trace: Trace, steps: int) -> list[Comparison]:
+    """The training loss of the first `steps` steps."""
+    ours, theirs = np.asarray(walked.loss[:steps]), trace.array("steps/loss")[:steps]
+    return [compare_array("training loss", ours, theirs, TOLERANCES[TRAINING_LOSS, trace.dtype].residual)]
+
+
+def _learning_rates(walked: Walk, trace: Trace, steps: int) -> list[Comparison]:
+    # Keras's variable is float32, ours a Python number that stands for it.
+    ours = np.asarray(walked.learning_rate[:steps], dtype=np.float32)
+    theirs = trace.array("steps/learning_rate")[:steps].astype(np.float32)
+    return [compare_array("learning rate", ours, theirs, 0.0)]
+
+
+def _epochs(walked: Walk, trace: Trace) -> list[Comparison]:
+    comparisons = []
+    for kind, names in (
+        (TRAINING_LOSS, [name for name in trace.names("epochs/") if not name.startswith("val_")]),
+        (EVALUATION, [name for name in trace.names("epochs/") if name.startswith("val_")]),
+    ):
+        comparisons += compare(
+            {f"epochs' {name}": np.asarray(walked.epochs[name]) for name in names if name in walked.epochs},
+            {f"epochs' {name}": trace.array(f"epochs/{name}") for name in names},
+            TOLERANCES[kind, trace.dtype].residual,
+        )
+    return comparisons
+
+
+def _states(walked: Walk, trace: Trace, step: int, kind: str) -> list[Comparison]:
+    """Parameters or statistics after a step; what only round-off decides by a tolerance of its own."""
+    place = "final" if step == FINAL else f"step/{step}"
+    when = "at the end" if step == FINAL else f"after step {step}"
+    tolerance = TOLERANCES[PARAMETERS if kind == "parameter" else STATISTICS, trace.dtype].residual
+    round_off = TOLERANCES.get((ROUND_OFF, trace.dtype))
+    comparisons = []
+    for name in trace.names(f"{place}/{kind}/"):
+        whole = f"{place}/{kind}/{name}"
+        theirs, ours = trace.kept(whole), trace.keep_same(whole, walked.states[step][f"{kind}/{name}"])
+        undecided = trace.keep_same(whole, undecided_by_keras(trace, name))
+        if ours.shape != theirs.shape or not undecided.any():
+            comparisons.append(compare_array(f"{name} {when}", ours, theirs, tolerance))
+            continue
+        if not undecided.all():
+            decided = np.where(undecided, theirs, ours)
+            comparisons.append(compare_array(f"{name} {when}", decided, theirs, tolerance))
+        if round_off is not None:
+            rest = np.where(undecided, ours, theirs)
+            comparisons.append(
+                compare_array(f"{name} {when}, round-off's part", rest, theirs, round_off.residual)
+            )
+    return comparisons
+
+
+def _as_float64(figures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(figure, dtype=np.float64) for name, figure in figures.items()}
+
+
+TRAINING_RUNGS = (loss, gradients, update, state, trajectory)
