@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -39,9 +37,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
 
+class RunCheckpoint(ModelCheckpoint):
+    """A ModelCheckpoint whose run folder may have moved, or be named by another path, since it was saved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Lightning forgets the best score where the folder is another: a worse epoch would be the best then.
+        moved = {**state_dict, "dirpath": self.dirpath}
+        for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            moved[key] = self._here(moved[key])
+        moved["best_k_models"] = {self._here(path): score for path, score in moved["best_k_models"].items()}
+        super().load_state_dict(moved)
+        self.current_score = moved["current_score"]
+
+    def _here(self, path: str) -> str:
+        return str(Path(self.dirpath or "") / Path(path).name) if path else ""
+
+
 def best_checkpoint(run: RunFolder) -> ModelCheckpoint:
     """Keeps `checkpoints/best.ckpt`, the earliest epoch of the highest val_accuracy."""
-    return ModelCheckpoint(
+    return RunCheckpoint(
         dirpath=run.checkpoints,
         filename="best",
         monitor="val_accuracy",
@@ -51,10 +65,8 @@ def best_checkpoint(run: RunFolder) -> ModelCheckpoint:
 
 
 def last_checkpoint(run: RunFolder) -> ModelCheckpoint:
-    """Keeps `checkpoints/last.ckpt`, the latest epoch that ended."""
-    return ModelCheckpoint(
-        dirpath=run.checkpoints, filename="last", monitor=None, enable_version_counter=False
-    )
+    """Keeps `checkpoints/last.ckpt`, the latest epoch that ended; `StepCheckpoint` puts later steps there."""
+    return RunCheckpoint(dirpath=run.checkpoints, filename="last", monitor=None, enable_version_counter=False)
 
 
 class EpochLog(Callback):
@@ -67,29 +79,49 @@ class EpochLog(Callback):
     def __init__(self, run: RunFolder) -> None:
         self.run = run
         self.started = 0.0
-        self.training_seconds = 0.0
+        self.seconds_before = 0.0
+        self.training_seconds: float | None = None
+        self.validation: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": time.perf_counter() - self.started, "validation": self.validation}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds_before, self.validation = state_dict["seconds"], state_dict["validation"]
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        # Lightning does not call the next hook in an epoch that goes on.
+        self.started = time.perf_counter() - self.seconds_before
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started = time.perf_counter()
+        self.training_seconds = None
+        self.validation = {}
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.training_seconds = time.perf_counter() - self.started
 
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            figures = trainer.callback_metrics
+            self.validation = {name: float(figures[name]) for name in ("val_loss", "val_accuracy")}
+
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         # Validation has run by now: Lightning calls this last in an epoch.
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        seconds = time.perf_counter() - self.started
         images = len(trainer.datamodule.training)  # type: ignore[attr-defined]
         row = {
             "epoch": trainer.current_epoch,
-            "loss": figures["loss"],
-            "accuracy": figures["accuracy"],
-            "val_loss": figures.get("val_loss"),
-            "val_accuracy": figures.get("val_accuracy"),
+            "loss": float(trainer.callback_metrics["loss"]),
+            "accuracy": float(trainer.callback_metrics["accuracy"]),
+            "val_loss": self.validation.get("val_loss"),
+            "val_accuracy": self.validation.get("val_accuracy"),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(time.perf_counter() - self.started, 3),
-            "images_per_second": round(images / self.training_seconds, 1),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(images / (self.training_seconds or seconds), 1),
         }
-        self.run.append_metrics(row)
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.run.append_metrics(row)
         if not sys.stderr.isatty():
             names = ("loss", "accuracy", "val_loss", "val_accuracy")
             shown = "  ".join(f"{name} {row[name]:.4f}" for name in names if row[name] is not None)
@@ -109,35 +141,3 @@ class StopOnNonFiniteLoss(Callback):
                 f"{trainer.global_step}: lower --model.learning_rate, or look for damaged images",
                 EXIT_FAILED,
             )
-
-
-class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM end the training after the step under way; a second one ends it at once.
-
-    Args:
-        resume_hint: How the user goes on, put into the closing line.
-    """
-
-    def __init__(self, resume_hint: str) -> None:
-        self.resume_hint = resume_hint
-        self.received: int | None = None
-
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        if stage == "fit":
-            signal.signal(signal.SIGINT, self._remember)
-            signal.signal(signal.SIGTERM, self._remember)
-
-    def on_train_batch_end(self, *args: object) -> None:
-        self._stop_if_asked()
-
-    def on_validation_batch_end(self, *args: object) -> None:
-        self._stop_if_asked()
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
-
-    def _stop_if_asked(self) -> None:
-        if self.received is not None:
-            raise Stopped(self.resume_hint, 128 + self.received)

@@ -19,12 +19,12 @@ from lightning_impl.callbacks import (
     AtomicCheckpointIO,
     EpochLog,
     StopOnNonFiniteLoss,
-    StopOnSignal,
     best_checkpoint,
     last_checkpoint,
 )
 from lightning_impl.data.datamodule import ImageData
 from lightning_impl.module import Classifier
+from lightning_impl.resume import ExactResume, StepCheckpoint
 from parity_common.command_errors import UserError
 from parity_common.config_errors import explain
 from parity_common.config_files import find_config, read_config
@@ -104,15 +104,13 @@ class FitCLI(LightningCLI):
         self.datamodule.prepare_data()
         self.run_folder, resumed = self._open_run_folder()
         run = self.run_folder
-        resume_hint = (
-            f"finished epochs are kept, go on with: python -m lightning_impl.fit --resume {run.path}"
-        )
         callbacks = [
             EpochLog(run),
             best_checkpoint(run),
             last_checkpoint(run),
             StopOnNonFiniteLoss(),
-            StopOnSignal(resume_hint),
+            ExactResume(),
+            StepCheckpoint(run),
         ]
         config = self._get(self.config_init, "trainer", default={})
         if config.get("enable_progress_bar") is not False:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from lightning_impl import __version__
@@ -51,42 +50,49 @@ def main() -> int:
         return 0
     if "--help-all" in arguments:
         arguments = ["--help"]
-    resumed = _option_values(arguments, "--resume")
+    resumed = [RunFolder(Path(path)) for path in _option_values(arguments, "--resume")[-1:]]
     if resumed:
-        run = Path(resumed[-1])
-        _require_resumable(run)
-        arguments = ["--config", str(run / "config.yaml"), *arguments]
+        _require_resumable(resumed[0].path)
+        arguments = ["--config", str(resumed[0].path / "config.yaml"), *arguments]
     configs = _option_values(arguments, "--config", "-c")
     for name in configs:
         read_config(find_config(name))
     default_name = Path(configs[0]).stem if configs else "fit"
-    _fit(arguments, default_name, run / "checkpoints/last.ckpt" if resumed else None)
+    _fit(arguments, default_name, resumed[0] if resumed else None)
     return 0
 
 
-def _fit(arguments: list[str], default_name: str, checkpoint: Path | None) -> None:
+def _fit(arguments: list[str], default_name: str, resumed: RunFolder | None) -> None:
     from lightning_impl.cpu_memory import keep_freed_memory
 
     keep_freed_memory()
     from lightning_impl.cli import FitCLI
+    from lightning_impl.resume import check_goes_on, finished_epochs, open_last_checkpoint
 
     cli = FitCLI(arguments, default_name)
-    run, trainer, data = cli.run_folder, cli.trainer, cli.datamodule
-    if checkpoint is not None:
-        run.drop_metrics_from(_next_epoch(checkpoint))
-    started = time.perf_counter()
-    trainer.fit(cli.model, data, ckpt_path=checkpoint, weights_only=True)
-    seconds = time.perf_counter() - started
+    run, trainer = cli.run_folder, cli.trainer
+    checkpoint = open_last_checkpoint(run) if resumed else None
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
-        # Never a run that was there before.
+        if checkpoint is not None:
+            cli.model.on_load_checkpoint(checkpoint)
+            cli.model.load_state_dict(checkpoint["state_dict"])
+        trainer.fit(cli.model, cli.datamodule)
         if checkpoint is None:
             shutil.rmtree(run.path)
         print("fast_dev_run: the code runs; nothing was kept")
         return
-    _close(run, cli, seconds)
+    if checkpoint is not None:
+        check_goes_on(run, checkpoint, cli.model.hparams, trainer.max_epochs)
+        run.drop_metrics_from(finished_epochs(checkpoint))
+        # Its presence says that a run has finished.
+        (run.path / "result.json").unlink(missing_ok=True)
+    path = run.checkpoints / "last.ckpt" if resumed else None
+    del checkpoint
+    trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+    _close(run, cli)
 
 
-def _close(run: RunFolder, cli, seconds: float) -> None:
+def _close(run: RunFolder, cli) -> None:
     """Writes what a finished run holds beside its checkpoints, and the closing line."""
     from statistics import median
 
@@ -96,7 +102,10 @@ def _close(run: RunFolder, cli, seconds: float) -> None:
 
     data = cli.datamodule
     rows = run.read_metrics()
-    best = max(rows, key=lambda row: (row["val_accuracy"], -row["epoch"]))
+    # Of every session of a run that was resumed.
+    seconds = sum(row["seconds"] for row in rows)
+    validated = [row for row in rows if row["val_accuracy"] is not None]
+    best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]))
     labels, predicted = predict_labels(cli.model, run.checkpoints / "best.ckpt", data.val_dataloader())
     run.write_confusion(data.class_names, confusion_counts(labels, predicted, len(data.class_names)))
     run.write_result(
@@ -134,23 +143,23 @@ def _option_values(arguments: list[str], *names: str) -> list[str]:
 
 
 def _require_resumable(run: Path) -> None:
-    for needed in ("config.yaml", "checkpoints/last.ckpt"):
-        if not (run / needed).is_file():
-            raise UserError(f"cannot resume {run}: it has no {needed}; start anew with --config")
+    if not (run / "config.yaml").is_file():
+        raise UserError(f"cannot resume {run}: it has no config.yaml{_runs_near(run)}")
+    if not (run / "checkpoints/last.ckpt").is_file():
+        raise UserError(
+            f"cannot resume {run}: it has no checkpoints/last.ckpt; "
+            f"start anew with --config {run}/config.yaml"
+        )
     if (run / "result.json").exists():
         print(f"{run} had finished; going on only if --trainer.max_epochs is now higher", file=sys.stderr)
 
 
-def _next_epoch(checkpoint: Path) -> int:
-    import torch
-
-    try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
-    except Exception as error:
-        # torch raises many kinds on a damaged file; to the user they are one.
-        raise UserError(
-            f"{checkpoint} is damaged ({type(error).__name__}): try best.ckpt in its place, or start anew"
-        ) from error
+def _runs_near(path: Path) -> str:
+    around = next((folder for folder in (path, *path.parents) if folder.is_dir()), Path())
+    found = [*around.glob("*/checkpoints/last.ckpt"), *around.glob("*/*/checkpoints/last.ckpt")]
+    newest = sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)[:3]
+    runs = ", ".join(str(file.parents[1]) for file in newest)
+    return f"; the newest runs there: {runs}" if runs else "; start anew with --config"
 
 
 if __name__ == "__main__":

@@ -33,6 +33,12 @@ def build(keras):
 FindTrace = Callable[..., Trace]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-pages", action="store_true", help="write the pages of docs/ that tests find out"
+    )
+
+
 @pytest.fixture(scope="session")
 def keras_installed() -> None:
     """Fails, never skips: a parity test that did not run must not look like one that passed."""

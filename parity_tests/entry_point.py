@@ -6,9 +6,13 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 # The server imports these once; each process is a fork of it, with real signals and a real exit code.
 PRELOADED = ["lightning_impl.cli", "lightning_impl.evaluate", "lightning_impl.report.draw"]
@@ -40,27 +44,46 @@ class Fit:
         return self.process.exitcode
 
 
-def start_fit(*arguments: object, cwd: Path) -> Fit:
-    """Starts a fit in the folder `cwd`."""
+def draw_pictures(root: Path) -> Path:
+    """Three classes of twelve pictures, each class its own brightness: learnt at once."""
+    for label, name in enumerate(("dark", "grey", "light")):
+        (root / name).mkdir()
+        for number in range(12):
+            random = np.random.RandomState(100 * label + number)
+            pixels = random.randint(80 * label, 80 * label + 90, (30, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number:02}.png")
+    return root
+
+
+def start_fit(*arguments: object, cwd: Path, prepare: Callable[[], object] | None = None) -> Fit:
+    """Starts a fit in the folder `cwd`; `prepare`, a module's function, is called in its process before."""
     outputs = cwd / f".outputs-{time.monotonic_ns()}"
     outputs.mkdir()
-    process = _context.Process(target=_run, args=([str(word) for word in arguments], cwd, outputs))
+    process = _context.Process(target=_run, args=([str(word) for word in arguments], cwd, outputs, prepare))
     process.start()
     return Fit(process, outputs)
 
 
-def fit(*arguments: object, cwd: Path, code: int = 0) -> Fit:
+def fit(
+    *arguments: object, cwd: Path, code: int = 0, prepare: Callable[[], object] | None = None
+) -> Fit:
     """Runs a fit to its end and checks its exit code."""
-    done = start_fit(*arguments, cwd=cwd)
+    done = start_fit(*arguments, cwd=cwd, prepare=prepare)
     assert done.wait() == code, done.stdout + done.stderr
     return done
 
 
-def _run(arguments: list[str], cwd: Path, outputs: Path) -> None:
+def _run(
+    arguments: list[str], cwd: Path, outputs: Path, prepare: Callable[[], object] | None
+) -> None:
     os.chdir(cwd)
+    # As in a process of its own: the server's children start others through servers that preload nothing.
+    multiprocessing.set_start_method("fork", force=True)
     for name, number in (("stdout", 1), ("stderr", 2)):
         os.dup2(os.open(outputs / name, os.O_WRONLY | os.O_CREAT), number)
     sys.argv = ["fit", *arguments]
+    if prepare is not None:
+        prepare()
     from lightning_impl.fit import main
     from parity_common.command_errors import run_command
 

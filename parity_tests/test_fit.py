@@ -18,20 +18,12 @@ from PIL import Image
 
 from parity_common.config_files import config_names
 from parity_common.run_folder import METRIC_COLUMNS, RunFolder
-from parity_tests.entry_point import Fit, fit, start_fit
+from parity_tests.entry_point import Fit, draw_pictures, fit, start_fit
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of twelve pictures, each class its own brightness: learnt at once."""
-    root = tmp_path_factory.mktemp("images")
-    for label, name in enumerate(("dark", "grey", "light")):
-        (root / name).mkdir()
-        for number in range(12):
-            random = np.random.RandomState(100 * label + number)
-            pixels = random.randint(80 * label, 80 * label + 90, (30, 40, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{number:02}.png")
-    return root
+    return draw_pictures(tmp_path_factory.mktemp("images"))
 
 
 def small(folder: Path, *more: object) -> list[object]:

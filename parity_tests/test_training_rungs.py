@@ -7,13 +7,11 @@ import itertools
 import pytest
 from conftest import DTYPES, PROFILES, FindTrace
 
+from parity_tests.training_ports import PORTS
 from porting.ladder import climb
 from porting.trace import training_of
-from parity_tests.training_ports import PORTS
 
-CASES = [
-    pytest.param(*case, id="-".join(case)) for case in itertools.product(PORTS, PROFILES, DTYPES)
-]
+CASES = [pytest.param(*case, id="-".join(case)) for case in itertools.product(PORTS, PROFILES, DTYPES)]
 RUNGS = ["structure", "weights", "forward", "loss", "gradients", "update", "state", "trajectory"]
 
 

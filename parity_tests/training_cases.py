@@ -45,7 +45,9 @@ def small(keras, optimizer, loss="categorical_crossentropy"):
             layers.BatchNormalization(name="bn1"),
             layers.Activation("relu", name="relu1"),
             layers.AveragePooling2D(3, strides=2, padding="same", name="average"),
-            layers.Conv2D(8, 3, padding="same", kernel_constraint=keras.constraints.MaxNorm(1.0), name="conv2"),
+            layers.Conv2D(
+                8, 3, padding="same", kernel_constraint=keras.constraints.MaxNorm(0.3), name="conv2"
+            ),
             layers.BatchNormalization(name="bn_frozen", trainable=False),
             layers.Activation("relu", name="relu2"),
             layers.MaxPooling2D(2, padding="same", name="most"),

@@ -273,7 +273,7 @@ DIFFERENCES = (
         "self.log weighs by the batch_size it is told, and guesses it from the batch where it is not.",
         "lightning_impl.compiled.CompiledModule",
         "keras trainers/trainer.py, `_loss_tracker`",
-        "trajectory",
+        "loss",
         "v3_nadam",
         faults.unweighted_figures,
     ),

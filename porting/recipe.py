@@ -71,7 +71,7 @@ def recipe_of(trace: Trace) -> Recipe:
 
 def _penalty(trace: Trace) -> Callable[[nn.Module], Tensor] | None:
     rules = {
-        name: regularizer_from_keras_config(said["class"], said["config"])
+        name: regularizer_from_keras_config(said["class"], said["config"], PROFILES[trace.profile])
         for name, said in training_of(trace).regularizers.items()
     }
     places = {pair.keras_name: pair.torch_name for pair in pairs(trace.layers)}

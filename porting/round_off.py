@@ -48,6 +48,13 @@ def undecided_by_keras(trace: Trace, name: str) -> np.ndarray:
     return undecided
 
 
+def share_undecided(trace: Trace) -> float:
+    """How many of the trained parameters round-off decides, of 1."""
+    names = trace.names("final/parameter/")
+    undecided = [undecided_by_keras(trace, name) for name in names]
+    return float(sum(each.sum() for each in undecided) / sum(each.size for each in undecided))
+
+
 def _normalised_layers(trace: Trace) -> dict[str, str]:
     """By BatchNormalization, the layer with a bias whose output it takes as it is."""
     found = {}

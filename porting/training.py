@@ -315,6 +315,8 @@ def _quietly(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any
             each.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
+            # Lightning 2.6 uses a name that torch 2.15 is about to drop.
+            warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
             return function(*arguments, **named)
     finally:
         for each, level in zip(loggers, levels, strict=True):

@@ -12,7 +12,7 @@ import torch
 
 from porting.case import Case, RungResult, from_comparisons, recipe_of_case
 from porting.comparison import Comparison, compare, compare_array
-from porting.round_off import biases_before_batch_norm, undecided_by_keras
+from porting.round_off import biases_before_batch_norm, share_undecided, undecided_by_keras
 from porting.tolerances import (
     EVALUATION,
     FLOAT32_STEPS,
@@ -161,7 +161,8 @@ def trajectory(case: Case) -> RungResult:
             TOLERANCES[EVALUATION, trace.dtype].residual,
         )
     compared = f"{steps} steps" + (f" of {training.steps}" if steps < training.steps else "")
-    return from_comparisons("trajectory", f"{compared}, {len(comparisons)} arrays", comparisons)
+    compared += f", {len(comparisons)} arrays, {share_undecided(trace):.1%} of the parameters apart"
+    return from_comparisons("trajectory", compared, comparisons)
 
 
 def compare_array_of_loss(walked: Walk, trace: Trace, steps: int) -> list[Comparison]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,7 +42,9 @@ class CachedImages(Dataset):
 class EpochSampler(Sampler[int]):
     """A new permutation each epoch, from (seed, epoch) alone.
 
-    Lightning calls `set_epoch` before each epoch, so a resumed run goes on with the order it would have had.
+    A fit that goes on in the middle of an epoch has the order it would have had, from the next item on. What
+    else is to depend on the epoch, augmentation above all, takes it from here: as (epoch, item) for an item,
+    since a worker's copy of the data set does not see `set_epoch`.
 
     Args:
         size: Number of items.
@@ -52,15 +55,32 @@ class EpochSampler(Sampler[int]):
         self.size = size
         self.seed = seed
         self.epoch = 0
+        self.skipped = 0
+
+    def start_at(self, epoch: int, items: int) -> None:
+        """Goes on in `epoch` after its first `items` items; needed before a loader's workers look ahead."""
+        self.epoch = epoch
+        self.skipped = items
 
     def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        """Lightning calls this at the start of each epoch, the one that goes on included."""
+        if epoch != self.epoch:
+            self.start_at(epoch, 0)
 
     def __len__(self) -> int:
+        """A whole epoch's items: from it Lightning knows an epoch's last batch."""
         return self.size
 
     def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.size).tolist())
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        return iter(order[self.skipped :].tolist())
+
+
+def leave_stopping_to_the_fit(worker: int) -> None:
+    """A worker's start: Ctrl-C and SIGTERM often go to a whole process group, and the step under way needs
+    its batch. A worker ends when the fit does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def as_is(batch: Any) -> Any:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightning_impl.data.batches import CachedImages, EpochSampler, as_is
+from lightning_impl.data.batches import CachedImages, EpochSampler, as_is, leave_stopping_to_the_fit
 from lightning_impl.data.cache import open_cache
 from lightning_impl.data.index import ImageIndex, index_folder, list_classes
 from lightning_impl.data.stand_in import CLASS_NAMES
+from lightning_impl.data.stand_in.draw import MOST_IMAGES_PER_CLASS
 from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
 from parity_common.command_errors import UserError
 from parity_common.progress import track
@@ -22,7 +26,7 @@ class ImageData(LightningDataModule):
 
     Args:
         root: A folder of class folders. None: the stand-in set is drawn once and used.
-        stand_in_per_class: Images a class of the stand-in set.
+        stand_in_per_class: Images a class of the stand-in set, 2 to 9,999.
         image_size: Height and width in pixels after PIL-nearest resizing.
         batch_size: Images a step.
         validation_split: In (0, 1): the first part of each class's sorted files is validation.
@@ -51,6 +55,10 @@ class ImageData(LightningDataModule):
     ) -> None:
         super().__init__()
         _check_range("stand_in_per_class", stand_in_per_class, 2)
+        if stand_in_per_class > MOST_IMAGES_PER_CLASS:
+            raise UserError(
+                f"data.stand_in_per_class is {stand_in_per_class}: give {MOST_IMAGES_PER_CLASS} or less"
+            )
         _check_range("batch_size", batch_size, 1)
         _check_range("num_workers", num_workers, 0)
         _check_range("subset_seed", subset_seed, 0)
@@ -70,6 +78,7 @@ class ImageData(LightningDataModule):
         self.num_workers = num_workers
         self.cache_root = cache_root(cache_dir)
         self.seed = seed
+        self.saved_batches: dict[str, Any] = {}
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -95,8 +104,36 @@ class ImageData(LightningDataModule):
         self.training = CachedImages(images, labels, self.index.places(validation=False))
         self.validation = CachedImages(images, labels, self.index.places(validation=True))
 
+    def state_dict(self) -> dict[str, Any]:
+        """What decides an epoch's batches, for a checkpoint."""
+        files = [self.index.files[place] for place in self.training.places]
+        return {
+            "data.batch_size": self.batch_size,
+            "seed_everything": self.seed,
+            "the training images": hashlib.sha256("\n".join(files).encode()).hexdigest()[:16],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.saved_batches = state_dict
+
     def train_dataloader(self) -> DataLoader:
-        return self._loader(self.training, EpochSampler(len(self.training), self.seed))
+        """Batches of the epoch that comes, or goes on in the middle.
+
+        Raises:
+            UserError: The epoch that goes on had begun with other batches.
+        """
+        sampler = EpochSampler(len(self.training), self.seed)
+        if self.trainer is not None:
+            loop = self.trainer.fit_loop
+            batches = loop.epoch_loop.batch_progress.current.ready if loop.restarting else 0
+            if batches:
+                self._check_same_batches()
+                # Lightning warns of every loader that does not save its own state.
+                warnings.filterwarnings(
+                    "ignore", message="You're resuming from a checkpoint that ended before"
+                )
+            sampler.start_at(loop.epoch_progress.current.processed, batches * self.batch_size)
+        return self._loader(self.training, sampler)
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.validation, None)
@@ -110,6 +147,14 @@ class ImageData(LightningDataModule):
     def _images(self):
         return open_cache(self.index, self.image_size, self.cache_root / "decoded", track("decoding"))
 
+    def _check_same_batches(self) -> None:
+        for name, now in self.state_dict().items():
+            if self.saved_batches.get(name, now) != now:
+                raise UserError(
+                    f"the run stopped in the middle of an epoch and {name} changed since: "
+                    "go on with what it had, or start anew without --resume"
+                )
+
     def _loader(self, part: CachedImages, sampler: EpochSampler | None) -> DataLoader:
         return DataLoader(
             part,
@@ -118,6 +163,7 @@ class ImageData(LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             collate_fn=as_is,
+            worker_init_fn=leave_stopping_to_the_fit,
         )
 
 

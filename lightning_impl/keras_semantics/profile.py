@@ -31,6 +31,8 @@ class Profile:
             float32 variables whatever the model's dtype, they know `decay` but neither weight decay nor
             averaged weights, an epsilon of 0 means 1e-7, and their slots have other names
             (tf_keras 2.21, optimizers/legacy/optimizer_v2.py; Keras 3.15, optimizers/base_optimizer.py).
+        penalty_factors_are_float32: Whether the factors of L1 and L2 pass through float32 even in a float64
+            model (Keras 3.15, regularizers/regularizers.py: `ops.cast` of a Python number).
         callbacks_guess_by_name: Whether a callback's mode "auto" goes by the figure's name
             (tf_keras 2.21, callbacks.py) or by the metric's own direction (Keras 3.15,
             callbacks/monitor_callback.py).
@@ -47,6 +49,7 @@ class Profile:
     rmsprop_epsilon_inside_root: bool
     adagrad_epsilon_inside_root: bool
     optimizers_are_legacy: bool
+    penalty_factors_are_float32: bool
     callbacks_guess_by_name: bool
     first_figure_is_best: bool
 
@@ -60,6 +63,7 @@ TF24 = Profile(
     rmsprop_epsilon_inside_root=False,
     adagrad_epsilon_inside_root=False,
     optimizers_are_legacy=True,
+    penalty_factors_are_float32=False,
     callbacks_guess_by_name=True,
     first_figure_is_best=False,
 )
@@ -72,6 +76,7 @@ KERAS3 = Profile(
     rmsprop_epsilon_inside_root=True,
     adagrad_epsilon_inside_root=True,
     optimizers_are_legacy=False,
+    penalty_factors_are_float32=True,
     callbacks_guess_by_name=False,
     first_figure_is_best=True,
 )

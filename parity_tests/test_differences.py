@@ -1,0 +1,70 @@
+"""Every difference is a seeded fault: put into the port, it is caught at its rung. The page tells of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from conftest import REPOSITORY, FindTrace
+
+from parity_tests.training_ports import PORTS
+from porting.case import Case
+from porting.differences import DIFFERENCES, by_number
+from porting.differences_page import Caught, outcome, page
+from porting.ladder import climb
+
+FAULTS = [
+    (difference.number, profile, dtype)
+    for difference in DIFFERENCES
+    if difference.fault is not None
+    for profile in difference.profiles
+    for dtype in difference.dtypes
+]
+PAGE = REPOSITORY / "docs" / "differences.md"
+
+Seed = Callable[[str, str, str], Caught]
+
+
+@pytest.fixture(scope="module")
+def seeded(training_traces: FindTrace) -> Seed:
+    """Puts a fault into its port and climbs; each once."""
+
+    @cache
+    def find(number: str, profile: str, dtype: str) -> Caught:
+        difference = by_number(number)
+        trace = training_traces(difference.case, profile, dtype)
+        cases: list[Case] = []
+
+        def put(case: Case) -> None:
+            assert difference.fault is not None
+            difference.fault(case)
+            cases.append(case)
+
+        results = climb(trace, PORTS[difference.case], put)
+        return outcome(trace, cases[0], results)
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("number", "profile", "dtype"), [pytest.param(*each, id="-".join(each)) for each in FAULTS]
+)
+def test_fault_is_caught_at_its_rung(seeded: Seed, number: str, profile: str, dtype: str) -> None:
+    assert seeded(number, profile, dtype).rung == by_number(number).rung
+
+
+def test_page_says_what_was_found(seeded: Seed, request: pytest.FixtureRequest) -> None:
+    text = page({key: seeded(*key) for key in FAULTS})
+    if request.config.getoption("--write-pages"):
+        PAGE.write_text(text, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == text, (
+        "run pytest parity_tests/test_differences.py --write-pages"
+    )
+
+
+def test_numbers_are_given_once_and_in_order() -> None:
+    numbers = [difference.number for difference in DIFFERENCES]
+    assert numbers == sorted(set(numbers))
+    for difference in DIFFERENCES:
+        assert difference.fault is not None or difference.note, difference.number

@@ -1,0 +1,153 @@
+"""A fit that was interrupted and goes on ends as one that never was: the same bits, the same rows."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from parity_common.run_folder import METRIC_COLUMNS, RunFolder
+from parity_tests.entry_point import draw_pictures, fit
+from parity_tests.interruption import interrupt_at
+
+# 30 training images in 8 steps an epoch, the last of 2 images; 6 validation images in 2 batches.
+STEPS = 8
+EPOCHS = 3
+MEASURED_TIMES = ("seconds", "images_per_second")
+QUIET = ("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false")
+
+
+@dataclass
+class Room:
+    """A folder with pictures and a cache, and the runs in it."""
+
+    path: Path
+    images: Path
+
+    def command(self, name: str, *more: object) -> list[object]:
+        """A fit of v3 in no time, its run in `runs/NAME`; v3 has dropout and batch normalization."""
+        data = ("--data.root", self.images, "--data.image_size", "[16,16]", "--data.batch_size", 4)
+        where = ("--data.cache_dir", self.path / "cache", "--runs", "runs", "--name", name)
+        return ["-c", "v3", *data, *where, *QUIET, "--trainer.max_epochs", EPOCHS, *more]
+
+    def whole(self, name: str, *more: object, prepare: Callable[[], None] | None = None) -> RunFolder:
+        """A fit that is not interrupted."""
+        fit(*self.command(name, *more), cwd=self.path, prepare=prepare)
+        return self.run(name)
+
+    def interrupted(
+        self, name: str, place: str, step: int, *more: object, prepare: Callable[[], None] | None = None
+    ) -> RunFolder:
+        """A fit that SIGTERM stops at a place."""
+        words = self.command(name, *interrupt_at(place, step), *more)
+        done = fit(*words, cwd=self.path, code=128 + signal.SIGTERM, prepare=prepare)
+        assert "Traceback" not in done.stderr
+        assert done.stderr.splitlines()[-1].endswith(f"--resume {self.run(name).path.relative_to(self.path)}")
+        return self.run(name)
+
+    def goes_on(self, run: RunFolder, *more: object, prepare: Callable[[], None] | None = None) -> None:
+        words = ("--resume", run.path, "--trainer.callbacks", "null", *more)
+        done = fit(*words, cwd=self.path, prepare=prepare)
+        assert "Warning" not in done.stderr, done.stderr
+
+    def run(self, name: str) -> RunFolder:
+        (path,) = (self.path / "runs" / name).iterdir()
+        return RunFolder(path)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def room(tmp_path: Path, pictures: Path) -> Room:
+    return Room(tmp_path, pictures)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> RunFolder:
+    """Three epochs without an interruption and without workers, the measure of all."""
+    return Room(tmp_path_factory.mktemp("whole"), pictures).whole("whole")
+
+
+def load(run: RunFolder, name: str = "last") -> dict[str, Any]:
+    return torch.load(run.checkpoints / f"{name}.ckpt", weights_only=True)
+
+
+def differences(ours: Any, theirs: Any, where: str = "") -> list[str]:
+    """Where two nested structures of tensors and plain values differ in anything, a bit or a type."""
+    if type(ours) is not type(theirs):
+        return [f"{where}: {type(ours)} against {type(theirs)}"]
+    if isinstance(ours, dict):
+        found = [f"{where}/{key}: on one side only" for key in ours.keys() ^ theirs.keys()]
+        shared = [key for key in ours if key in theirs]
+        return found + [
+            line for key in shared for line in differences(ours[key], theirs[key], f"{where}/{key}")
+        ]
+    if isinstance(ours, list | tuple):
+        if len(ours) != len(theirs):
+            return [f"{where}: {len(ours)} items against {len(theirs)}"]
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        return [line for place, pair in pairs for line in differences(*pair, f"{where}/{place}")]
+    same = torch.equal(ours, theirs) if isinstance(ours, Tensor) else ours == theirs
+    return [] if same else [f"{where}: {ours!r} against {theirs!r}"]
+
+
+def what_was_learnt(run: RunFolder) -> dict[str, Any]:
+    """All that a run has reached, without the times it took and the paths it lies in."""
+    last = load(run)
+    loops = last["loops"]["fit_loop"]
+    rows = [{key: row[key] for key in METRIC_COLUMNS if key not in MEASURED_TIMES} for row in run.read_metrics()]
+    scores = {
+        key: {name: state[name] for name in ("best_model_score", "current_score", "kth_value")}
+        for key, state in last["callbacks"].items()
+        if "best_model_score" in state
+    }
+    assert len(scores) == 2
+    return {
+        "weights": last["state_dict"],
+        "optimizer": last["optimizer_states"],
+        "best": load(run, "best")["state_dict"],
+        "best_optimizer": load(run, "best")["optimizer_states"],
+        "scores": scores,
+        "rows": rows,
+        "steps": (last["epoch"], last["global_step"], loops["epoch_loop.state_dict"]),
+        "batches": loops["epoch_loop.batch_progress"],
+        "confusion": (run.path / "confusion.csv").read_text(),
+    }
+
+
+def assert_same(run: RunFolder, whole: RunFolder) -> None:
+    found = differences(what_was_learnt(run), what_was_learnt(whole))
+    assert not found, "\n".join(found[:20])
+
+
+PLACES = {
+    "first_step": ("on_train_batch_start", 1, 1),
+    "middle_of_an_epoch": ("on_train_batch_end", STEPS + 3, STEPS + 3),
+    "last_step_but_one": ("on_train_batch_start", 2 * STEPS - 1, 2 * STEPS - 1),
+    "last_step": ("on_train_batch_start", 2 * STEPS, 2 * STEPS),
+    "validation": ("on_validation_batch_start", 2 * STEPS, 2 * STEPS),
+    "end_of_validation": ("on_validation_end", 2 * STEPS, 2 * STEPS + 1),
+    "end_of_an_epoch": ("on_train_epoch_end", STEPS, STEPS + 1),
+    "end_of_the_last_epoch": ("on_train_epoch_end", EPOCHS * STEPS, EPOCHS * STEPS),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("case", PLACES)
+def test_interrupted_fit_ends_as_uninterrupted(
+    case: str, workers: int, room: Room, uninterrupted: RunFolder
+) -> None:
+    place, step, saved_step = PLACES[case]
+    run = room.interrupted("run", place, step, "--data.num_workers", workers)
+    assert load(run)["global_step"] == saved_step
+    room.goes_on(run)
+    assert_same(run, uninterrupted)
