@@ -102,6 +102,9 @@ class StepCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.saved_at = time.monotonic()
+        # Lightning has put its own handler around ours: it ends a fit at an epoch's end, with exit code 0.
+        signal.signal(signal.SIGTERM, self._remember)
+        trainer._signal_connector.received_sigterm = False
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -64,18 +64,14 @@ def start_fit(*arguments: object, cwd: Path, prepare: Callable[[], object] | Non
     return Fit(process, outputs)
 
 
-def fit(
-    *arguments: object, cwd: Path, code: int = 0, prepare: Callable[[], object] | None = None
-) -> Fit:
+def fit(*arguments: object, cwd: Path, code: int = 0, prepare: Callable[[], object] | None = None) -> Fit:
     """Runs a fit to its end and checks its exit code."""
     done = start_fit(*arguments, cwd=cwd, prepare=prepare)
     assert done.wait() == code, done.stdout + done.stderr
     return done
 
 
-def _run(
-    arguments: list[str], cwd: Path, outputs: Path, prepare: Callable[[], object] | None
-) -> None:
+def _run(arguments: list[str], cwd: Path, outputs: Path, prepare: Callable[[], object] | None) -> None:
     os.chdir(cwd)
     # As in a process of its own: the server's children start others through servers that preload nothing.
     multiprocessing.set_start_method("fork", force=True)

@@ -104,7 +104,9 @@ def what_was_learnt(run: RunFolder) -> dict[str, Any]:
     """All that a run has reached, without the times it took and the paths it lies in."""
     last = load(run)
     loops = last["loops"]["fit_loop"]
-    rows = [{key: row[key] for key in METRIC_COLUMNS if key not in MEASURED_TIMES} for row in run.read_metrics()]
+    rows = [
+        {key: row[key] for key in METRIC_COLUMNS if key not in MEASURED_TIMES} for row in run.read_metrics()
+    ]
     scores = {
         key: {name: state[name] for name in ("best_model_score", "current_score", "kth_value")}
         for key, state in last["callbacks"].items()

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lightning_impl.compiled import Batch, CompiledModule
+from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
 from lightning_impl.keras_semantics.layers import BatchNorm, Dropout
 from lightning_impl.keras_semantics.optimizers import from_keras_config
 from lightning_impl.keras_semantics.profile import PROFILES, Profile

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities import CombinedLoader
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 class CachedImages(Dataset):
@@ -78,9 +79,16 @@ class EpochSampler(Sampler[int]):
 
 def leave_stopping_to_the_fit(worker: int) -> None:
     """A worker's start: Ctrl-C and SIGTERM often go to a whole process group, and the step under way needs
-    its batch. A worker ends when the fit does."""
+    its batch. `end_workers` ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def end_workers(loaders: list[DataLoader]) -> None:
+    """Ends the workers of all these loaders and empties the list."""
+    for loader in loaders:
+        CombinedLoader(loader).reset()
+    loaders.clear()
 
 
 def as_is(batch: Any) -> Any:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import warnings
 from functools import cached_property
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightning_impl.data.batches import CachedImages, EpochSampler, as_is, leave_stopping_to_the_fit
+from lightning_impl.data.batches import (
+    CachedImages,
+    EpochSampler,
+    as_is,
+    end_workers,
+    leave_stopping_to_the_fit,
+)
 from lightning_impl.data.cache import open_cache
 from lightning_impl.data.index import ImageIndex, index_folder, list_classes
 from lightning_impl.data.stand_in import CLASS_NAMES
@@ -79,6 +86,10 @@ class ImageData(LightningDataModule):
         self.cache_root = cache_root(cache_dir)
         self.seed = seed
         self.saved_batches: dict[str, Any] = {}
+        self.loaders: list[DataLoader] = []
+        # At its exit Python asks workers to end with a signal that they ignore, and would wait for ever. This
+        # comes before it closes their queues, which is of priority 10.
+        Finalize(None, end_workers, args=(self.loaders,), exitpriority=20)
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -116,6 +127,9 @@ class ImageData(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.saved_batches = state_dict
 
+    def teardown(self, stage: str) -> None:
+        end_workers(self.loaders)
+
     def train_dataloader(self) -> DataLoader:
         """Batches of the epoch that comes, or goes on in the middle.
 
@@ -132,7 +146,7 @@ class ImageData(LightningDataModule):
                 warnings.filterwarnings(
                     "ignore", message="You're resuming from a checkpoint that ended before"
                 )
-            sampler.start_at(loop.epoch_progress.current.processed, batches * self.batch_size)
+            sampler.start_at(self.trainer.current_epoch, batches * self.batch_size)
         return self._loader(self.training, sampler)
 
     def val_dataloader(self) -> DataLoader:
@@ -156,7 +170,7 @@ class ImageData(LightningDataModule):
                 )
 
     def _loader(self, part: CachedImages, sampler: EpochSampler | None) -> DataLoader:
-        return DataLoader(
+        loader = DataLoader(
             part,
             batch_size=self.batch_size,
             sampler=sampler,
@@ -165,6 +179,8 @@ class ImageData(LightningDataModule):
             collate_fn=as_is,
             worker_init_fn=leave_stopping_to_the_fit,
         )
+        self.loaders.append(loader)
+        return loader
 
 
 def _check_range(name: str, value: int, least: int) -> None:

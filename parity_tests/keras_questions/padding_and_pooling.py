@@ -1,4 +1,4 @@
-"""What Keras's layers with padding "same" make of drawn features, and their gradients. Seeded, both sides alike."""
+"""Drawn features through Keras's layers with padding "same", and their gradients."""
 
 from __future__ import annotations
 
