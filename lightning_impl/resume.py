@@ -140,15 +140,23 @@ class StepCheckpoint(Checkpoint):
         code = 128 + self.received
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             raise Stopped("fast_dev_run: nothing was kept", code)
-        command = f"python -m lightning_impl.fit --resume {self.run.path}"
-        raise Stopped(f"saved at step {trainer.global_step}, go on with: {command}", code)
+        raise Stopped(f"saved at step {trainer.global_step}, go on with: {self._command()}", code)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.received is None:
             self.received, self.received_at = number, now
         elif now - self.received_at > SECONDS_BEFORE_SECOND_SIGNAL:
-            raise KeyboardInterrupt
+            raise Stopped(f"at once; {self._what_is_saved()}", 128 + number)
+
+    def _what_is_saved(self) -> str:
+        last = self.run.checkpoints / "last.ckpt"
+        if not last.exists():
+            return f"nothing was saved, and {self.run.path} can be removed"
+        return f"the steps since the last save are lost, go on with: {self._command()}"
+
+    def _command(self) -> str:
+        return f"python -m lightning_impl.fit --resume {self.run.path}"
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -127,7 +127,7 @@ def test_changed_drawing_rule_is_noticed(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda metadata: metadata.update(schema=SCHEMA_VERSION + 1), "has schema 2, .* update"),
+        (lambda metadata: metadata.update(schema=SCHEMA_VERSION + 1), "has schema 3, .* update"),
         (lambda metadata: metadata.pop("schema"), "states no schema version"),
         (lambda metadata: metadata.pop("layers"), "lacks 'layers'; record the trace again"),
         (lambda metadata: metadata["layers"][3].pop("class"), "lacks 'class'"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from lightning_impl.data.batches import EpochSampler
+from lightning_impl.resume import SECONDS_BEFORE_SECOND_SIGNAL, ExactResume
 from parity_common.run_folder import METRIC_COLUMNS, RunFolder
-from parity_tests.entry_point import draw_pictures, fit
+from parity_tests.entry_point import draw_pictures, fit, start_fit
 from parity_tests.interruption import interrupt_at
 
 # 30 training images in 8 steps an epoch, the last of 2 images; 6 validation images in 2 batches.
@@ -42,11 +47,19 @@ class Room:
         return self.run(name)
 
     def interrupted(
-        self, name: str, place: str, step: int, *more: object, prepare: Callable[[], None] | None = None
+        self,
+        name: str,
+        place: str,
+        step: int,
+        *more: object,
+        number: int = signal.SIGTERM,
+        whole_group: bool = False,
+        prepare: Callable[[], None] | None = None,
     ) -> RunFolder:
-        """A fit that SIGTERM stops at a place."""
-        words = self.command(name, *interrupt_at(place, step), *more)
-        done = fit(*words, cwd=self.path, code=128 + signal.SIGTERM, prepare=prepare)
+        """A fit that a signal stops at a place."""
+        interruption = interrupt_at(place, step, number, whole_group=whole_group)
+        words = self.command(name, *interruption, *more)
+        done = fit(*words, cwd=self.path, code=128 + number, prepare=prepare)
         assert "Traceback" not in done.stderr
         assert done.stderr.splitlines()[-1].endswith(f"--resume {self.run(name).path.relative_to(self.path)}")
         return self.run(name)
@@ -153,3 +166,80 @@ def test_interrupted_fit_ends_as_uninterrupted(
     assert load(run)["global_step"] == saved_step
     room.goes_on(run)
     assert_same(run, uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_the_workers_too_loses_nothing(
+    number: signal.Signals, room: Room, uninterrupted: RunFolder
+) -> None:
+    more = ("--data.num_workers", 2)
+    run = room.interrupted(
+        "run", "on_train_batch_start", 3, *more, number=number, whole_group=True, prepare=os.setsid
+    )
+    assert load(run)["global_step"] == 3
+    room.goes_on(run)
+    assert_same(run, uninterrupted)
+
+
+def test_fit_stopped_twice_goes_on(room: Room, uninterrupted: RunFolder) -> None:
+    run = room.interrupted("run", "on_train_batch_end", 3)
+    fit(
+        "--resume", run.path, *interrupt_at("on_train_batch_end", 5), cwd=room.path, code=128 + signal.SIGTERM
+    )
+    assert load(run)["global_step"] == 5
+    room.goes_on(run)
+    assert_same(run, uninterrupted)
+
+
+def test_second_signal_ends_a_step_that_hangs(room: Room) -> None:
+    words = room.command("run", *interrupt_at("on_train_batch_start", 3, hang=100))
+    child = start_fit(*words, cwd=room.path)
+    deadline = time.monotonic() + 60
+    while not (child.outputs / "stdout").exists() or "hanging" not in child.stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(SECONDS_BEFORE_SECOND_SIGNAL + 0.2)
+    os.kill(child.process.pid, signal.SIGTERM)
+    assert child.wait(20) == 128 + signal.SIGTERM
+    assert "Traceback" not in child.stderr
+    assert child.stderr.splitlines()[-1].startswith("stopped: at once; nothing was saved")
+
+
+def test_trying_out_leaves_a_stopped_run_as_it_is(room: Room, uninterrupted: RunFolder) -> None:
+    run = room.interrupted("run", "on_train_batch_end", 3)
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    room.goes_on(run, "--trainer.fast_dev_run", "true")
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    room.goes_on(run)
+    assert_same(run, uninterrupted)
+
+
+def without_step_seeds() -> None:
+    ExactResume.on_train_batch_start = Callback.on_train_batch_start  # type: ignore[method-assign]
+
+
+def without_means() -> None:
+    ExactResume.on_load_checkpoint = Callback.on_load_checkpoint  # type: ignore[method-assign]
+
+
+def without_place_in_the_order() -> None:
+    EpochSampler.start_at = lambda self, epoch, items: setattr(self, "epoch", epoch)  # type: ignore
+
+
+@pytest.mark.parametrize(
+    ("fault", "parted"),
+    [
+        (without_step_seeds, "/weights/"),
+        (without_means, "/rows/1/loss"),
+        (without_place_in_the_order, "/weights/"),
+    ],
+)
+def test_each_part_of_the_resume_is_needed(
+    fault: Callable[[], None], parted: str, room: Room, uninterrupted: RunFolder
+) -> None:
+    """Without it the same comparison fails, where it should."""
+    place, step, _ = PLACES["middle_of_an_epoch"]
+    run = room.interrupted("run", place, step)
+    room.goes_on(run, prepare=fault)
+    found = differences(what_was_learnt(run), what_was_learnt(uninterrupted))
+    assert any(line.startswith(parted) for line in found), found

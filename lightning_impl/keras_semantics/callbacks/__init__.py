@@ -3,15 +3,18 @@
 from lightning_impl.keras_semantics.callbacks.lightning_callbacks import (
     KerasEarlyStopping,
     KerasLearningRateScheduler,
+    KerasModelCheckpoint,
     KerasReduceLROnPlateau,
     KerasTerminateOnNaN,
     callbacks_from_keras,
 )
-from lightning_impl.keras_semantics.callbacks.rules import PlateauRule, StoppingRule
+from lightning_impl.keras_semantics.callbacks.rules import CheckpointRule, PlateauRule, StoppingRule
 
 __all__ = [
+    "CheckpointRule",
     "KerasEarlyStopping",
     "KerasLearningRateScheduler",
+    "KerasModelCheckpoint",
     "KerasReduceLROnPlateau",
     "KerasTerminateOnNaN",
     "PlateauRule",

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from lightning_impl.keras_semantics.callbacks.rules import (
+    CheckpointRule,
     PlateauRule,
     StoppingRule,
     load_rule_state,
@@ -61,7 +62,7 @@ class KerasReduceLROnPlateau(Callback):
         self.rule = PlateauRule(profile, **_known("ReduceLROnPlateau", PlateauRule, arguments))
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.rule.number = self.rule.best.number = floatx_of(module)
+        self.rule.number = floatx_of(module)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figure = monitored(trainer, "ReduceLROnPlateau", self.rule.monitor)
@@ -97,9 +98,6 @@ class KerasEarlyStopping(Callback):
         self.restore_best_weights = restore_best_weights
         self.best_weights: dict[str, torch.Tensor] | None = None
 
-    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.rule.number = self.rule.best.number = floatx_of(module)
-
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.rule.see(trainer.current_epoch, monitored(trainer, "EarlyStopping", self.rule.monitor))
         if self.rule.keep and self.restore_best_weights:
@@ -118,6 +116,75 @@ class KerasEarlyStopping(Callback):
         state = dict(state_dict)
         self.best_weights = state.pop("best_weights")
         load_rule_state(self.rule, state)
+
+
+class KerasModelCheckpoint(Checkpoint):
+    """Keras's ModelCheckpoint; what it saves are Lightning's checkpoints.
+
+    Args:
+        profile: The Keras generation.
+        filepath: Ends in .ckpt; may hold `{epoch}`, from 1, and the figures' names, as in Keras.
+        save_best_only: Only epochs whose figure beats all before; a tie does not.
+        save_weights_only: Leave the optimizer's state and the loops' counters out.
+        save_freq: "epoch", or a number of batches, counted over all epochs.
+        arguments: Keras's others: monitor, mode, initial_value_threshold.
+
+    Raises:
+        UserError: An unknown argument, or a path with another ending.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        filepath: str,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        save_freq: int | str = "epoch",
+        **arguments: Any,
+    ) -> None:
+        if not str(filepath).endswith(".ckpt"):
+            raise UserError(f"ModelCheckpoint: filepath is {filepath}: give a path that ends in .ckpt")
+        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
+            raise UserError(
+                f'ModelCheckpoint: save_freq is "{save_freq}": give "epoch" or a number of batches'
+            )
+        # Keras minds the direction only where it decides.
+        known = _known("ModelCheckpoint", CheckpointRule, arguments)
+        self.rule = CheckpointRule(profile, **known) if save_best_only else None
+        self.filepath = str(filepath)
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.batches = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.batches += 1
+        if self.save_freq != "epoch" and self.batches >= int(self.save_freq):
+            self.batches = 0
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.save_freq == "epoch":
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        if self.rule is not None and not self.rule.is_saved(
+            monitored(trainer, "ModelCheckpoint", self.rule.monitor)
+        ):
+            return
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        path = self.filepath.format(epoch=trainer.current_epoch + 1, **figures)
+        trainer.save_checkpoint(path, weights_only=self.save_weights_only)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches": self.batches} | ({} if self.rule is None else rule_state(self.rule))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state = dict(state_dict)
+        self.batches = state.pop("batches")
+        if self.rule is not None:
+            load_rule_state(self.rule, state)
 
 
 class KerasTerminateOnNaN(Callback):

@@ -35,6 +35,8 @@ def direction(callback: str, monitor: str, mode: str, profile: Profile) -> str:
     if profile.callbacks_guess_by_name:
         if callback == "ReduceLROnPlateau":
             return "max" if "acc" in monitor else "min"
+        if callback == "ModelCheckpoint":
+            return "max" if "acc" in monitor or monitor.startswith("fmeasure") else "min"
         return "max" if monitor.endswith(("acc", "accuracy", "auc")) else "min"
     known = {"loss": "min", "accuracy": "max"}.get(monitor.removeprefix("val_"))
     if known is None:
@@ -50,14 +52,12 @@ class Best:
         falls: Whether less is better.
         min_delta: How much better it must be, at least; absolute.
         profile: The Keras generation.
-        number: numpy's type of Keras's floatx: Keras 3 compares as tensors of it.
         value: The best so far; None in Keras 3 before the first.
     """
 
     falls: bool
     min_delta: float
     profile: Profile
-    number: type[np.floating] = np.float32
     value: float | None = None
 
     def __post_init__(self) -> None:
@@ -70,7 +70,8 @@ class Best:
             return True
         moved = figure + self.min_delta if self.falls else figure - self.min_delta
         if self.profile.first_figure_is_best:
-            moved, than = float(self.number(moved)), float(self.number(than))
+            # Keras 3 compares as tensors, and TensorFlow makes a Python number float32 whatever floatx is.
+            moved, than = float(np.float32(moved)), float(np.float32(than))
         return moved < than if self.falls else moved > than
 
     def take(self, figure: float) -> bool:
@@ -97,7 +98,7 @@ class PlateauRule:
         min_delta: Absolute.
         cooldown: Epochs after a reduction in which none are counted.
         min_lr: The rate is not lowered below it.
-        number: numpy's type of Keras's floatx.
+        number: numpy's type of Keras's floatx, in which Keras 3 keeps the rate.
     """
 
     profile: Profile
@@ -119,7 +120,7 @@ class PlateauRule:
         falls = direction("ReduceLROnPlateau", self.monitor, self.mode, self.profile) == "min"
         # Keras 3 takes the size of min_delta, tf_keras takes it as it is given.
         delta = abs(self.min_delta) if self.profile.first_figure_is_best else self.min_delta
-        self.best = Best(falls, delta, self.profile, self.number)
+        self.best = Best(falls, delta, self.profile)
 
     def rate_after(self, figure: float, rate: float) -> float:
         """The learning rate from the next step on.
@@ -173,7 +174,6 @@ class StoppingRule:
         mode: "auto", "min" or "max".
         baseline: The waiting starts anew only at figures that are better than this, too.
         start_from_epoch: Earlier epochs are not looked at.
-        number: numpy's type of Keras's floatx.
         keep: Whether the epoch just seen holds the weights that would be restored.
         stop: Whether the training ends.
     """
@@ -185,7 +185,6 @@ class StoppingRule:
     mode: str = "auto"
     baseline: float | None = None
     start_from_epoch: int = 0
-    number: type[np.floating] = np.float32
     wait: int = 0
     has_kept: bool = False
     keep: bool = False
@@ -194,7 +193,7 @@ class StoppingRule:
 
     def __post_init__(self) -> None:
         falls = direction("EarlyStopping", self.monitor, self.mode, self.profile) == "min"
-        self.best = Best(falls, abs(self.min_delta), self.profile, self.number)
+        self.best = Best(falls, abs(self.min_delta), self.profile)
 
     def see(self, epoch: int, figure: float) -> None:
         """Takes an epoch's figure and sets `keep` and `stop`.
@@ -217,13 +216,42 @@ class StoppingRule:
             self.stop = True
 
 
-def rule_state(rule: PlateauRule | StoppingRule) -> dict[str, Any]:
+@dataclass
+class CheckpointRule:
+    """ModelCheckpoint's decisions where it saves the best only.
+
+    Attributes:
+        profile: The Keras generation.
+        monitor: The figure watched.
+        mode: "auto", "min" or "max".
+        initial_value_threshold: The first must be better than this, too.
+    """
+
+    profile: Profile
+    monitor: str = "val_loss"
+    mode: str = "auto"
+    initial_value_threshold: float | None = None
+    best: Best = field(init=False)
+
+    def __post_init__(self) -> None:
+        falls = direction("ModelCheckpoint", self.monitor, self.mode, self.profile) == "min"
+        self.best = Best(falls, 0.0, self.profile, self.initial_value_threshold)
+
+    def is_saved(self, figure: float) -> bool:
+        """Whether an epoch with this figure is saved; ties are not."""
+        return self.best.take(figure)
+
+
+Rule = PlateauRule | StoppingRule | CheckpointRule
+
+
+def rule_state(rule: Rule) -> dict[str, Any]:
     """What changes in a rule, as plain values for a checkpoint."""
     names = ("wait", "cooling", "has_kept")
     return {name: getattr(rule, name) for name in names if hasattr(rule, name)} | {"best": rule.best.value}
 
 
-def load_rule_state(rule: PlateauRule | StoppingRule, state: dict[str, Any]) -> None:
+def load_rule_state(rule: Rule, state: dict[str, Any]) -> None:
     """The inverse of `rule_state`."""
     for name, value in state.items():
         if name == "best":
