@@ -12,11 +12,15 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from keras_reference.backend import PACKAGE_OF_PROFILE
 from keras_reference.models import BUILDERS
+from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError, did_you_mean
 from parity_common.config_errors import explain, refuse_unknown_keys
 from parity_common.config_files import config_names, find_config, read_config
 
-OPTIMIZERS = {"adam": "Adam", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
+OPTIMIZERS = {
+    name.lower(): name
+    for name in ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "Nadam", "RMSprop", "SGD")
+}
 """`model.optimizer` of a config to the class's name in Keras."""
 
 # Four poolings by 2, in v2 and v3, leave one pixel of 16.
@@ -33,7 +37,11 @@ class ModelSettings:
     arch: str = setting("v3", f"which net: {', '.join(BUILDERS)}")
     profile: str = setting("tf2.4", f"whose rules hold: {', '.join(PACKAGE_OF_PROFILE)}")
     optimizer: str = setting("nadam", f"{', '.join(OPTIMIZERS)}, with Keras's defaults but for the rate")
-    learning_rate: float = setting(0.001, "per step, above 0")
+    learning_rate: float = setting(0.001, "per step, above 0; a schedule's initial_learning_rate")
+    optimizer_arguments: dict[str, Any] | None = setting(None, "more of the optimizer's, such as clipnorm")
+    schedule: dict[str, dict[str, Any]] | None = setting(
+        None, "a learning-rate schedule, such as {CosineDecay: {decay_steps: 3000}}; null keeps the rate"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Settings:
     data: DataSettings
     trainer: TrainerSettings
     seed_everything: int
+    callbacks: list[tuple[str, dict[str, Any]]]
     runs: str
     name: str
     complete: str
@@ -87,7 +96,7 @@ def read_settings(arguments: list[str]) -> Settings:
     """
     parser = _parser()
     known = [f"{group}.{entry.name}" for group, kind in GROUPS.items() for entry in fields(kind)]
-    known += ["seed_everything", "runs", "name"]
+    known += ["seed_everything", "callbacks", "runs", "name"]
     arguments, configs = _with_config_paths(arguments)
     if configs:
         parser.set_defaults({"name": configs[0].stem})
@@ -138,6 +147,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--seed_everything", type=int, default=2021, help="start weights, dropout, batch order"
     )
+    parser.add_argument(
+        "--callbacks",
+        type=list[dict[str, dict[str, Any] | None]] | None,
+        default=None,
+        help="Keras's callbacks, such as [{EarlyStopping: {patience: 5}}]",
+    )
     for group, settings_class in GROUPS.items():
         types = typing.get_type_hints(settings_class)
         for entry in fields(settings_class):
@@ -175,6 +190,7 @@ def _settings(namespace: Namespace, parser: ArgumentParser) -> Settings:
     return Settings(
         **groups,
         seed_everything=namespace.seed_everything,
+        callbacks=callbacks_of(namespace.callbacks),
         runs=namespace.runs,
         name=namespace.name,
         complete=complete,

@@ -20,7 +20,7 @@ from keras_reference.backend import PACKAGE_OF_PROFILE, load_keras
 from keras_reference.checkpoints import Checkpoints
 from keras_reference.config import Settings, read_settings
 from keras_reference.data import Part, check_root, decode_files, image_folder, list_files
-from keras_reference.training import build_model, count_confusion, fit_arrays, predict_labels
+from keras_reference.training import build_callbacks, build_model, count_confusion, fit_arrays, predict_labels
 from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
 from parity_common.run_folder import RunFolder, write_text_atomically
 
@@ -71,17 +71,18 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
     folder = image_folder(settings.data)
     files = list_files(settings.model.profile, folder, settings.data)
     training, validation = decode_files(settings.model.profile, files, settings.data.image_size)
+    # Python's, numpy's and TensorFlow's: start weights and dropout.
+    keras.utils.set_random_seed(settings.seed_everything)
+    model = build_model(keras, settings.model, len(files.class_names), settings.data.image_size)
+    callbacks = build_callbacks(keras, settings.callbacks)
     # Everything that can be wrong with the input has been found: no folder is left behind by a bad start.
     run = RunFolder.create(Path(settings.runs), settings.name)
     write_text_atomically(run.path / "config.yaml", settings.complete)
 
-    # Python's, numpy's and TensorFlow's: start weights and dropout.
-    keras.utils.set_random_seed(settings.seed_everything)
-    model = build_model(keras, settings.model, len(files.class_names), settings.data.image_size)
     model.summary()
     checkpoints = Checkpoints(run.checkpoints, settings.model.profile)
     started = time.perf_counter()
-    rows = _train(settings, signals, run, checkpoints, (keras, model, training, validation))
+    rows = _train(settings, signals, run, checkpoints, callbacks, (keras, model, training, validation))
     seconds = time.perf_counter() - started
 
     best = keras.models.load_model(checkpoints.best, compile=False)
@@ -134,6 +135,7 @@ def _train(
     signals: StopSignals,
     run: RunFolder,
     checkpoints: Checkpoints,
+    callbacks: list[Any],
     parts: tuple[Any, Any, Part, Part],
 ) -> list[dict]:
     model = parts[1]
@@ -149,6 +151,7 @@ def _train(
             batch_size=settings.data.batch_size,
             max_epochs=settings.trainer.max_epochs,
             seed=settings.seed_everything,
+            callbacks=callbacks,
             verbose=1 if sys.stdout.isatty() else 2,
             on_epoch=keep,
             check_stop=signals.check,

@@ -765,6 +765,7 @@ class Tapes:
         self.gradients = [
             tensorflow.Variable(np.zeros(weight.shape, dtype), trainable=False) for _, weight in self.trained
         ]
+        self.learning_rate = tensorflow.Variable(0, dtype="float64", trainable=False)
         if not hasattr(model, "compute_loss"):
             raise RecordError("this Keras's models have no compute_loss: a training needs TF 2.9 or later")
         own_loss, optimizer = model.compute_loss, model.optimizer
@@ -779,6 +780,9 @@ class Tapes:
             pairs = list(grads_and_vars)
             for holder, (gradient, _) in zip(self.gradients, pairs):
                 holder.assign(tensorflow.convert_to_tensor(gradient))
+            # Of a schedule the graph's own value: computed outside of it, the last bit may differ.
+            rate = tensorflow.convert_to_tensor(learning_rate_of(optimizer))
+            self.learning_rate.assign(tensorflow.cast(rate, "float64"))
             return own_apply(pairs, *more, **named)
 
         self.own_loss = own_loss
@@ -871,11 +875,11 @@ def watcher(keras, tapes, masks, store, arguments):
         def on_train_batch_begin(self, batch, logs=None):
             for set_mask in masks:
                 set_mask(self.step)
-            self.learning_rate.append(learning_rate_of(self.model.optimizer))
 
         def on_train_batch_end(self, batch, logs=None):
             self.step += 1
             self.loss.append(float(tapes.loss.numpy()))
+            self.learning_rate.append(float(tapes.learning_rate.numpy()))
             place = "step/{}".format(self.step)
             if self.step <= arguments.update_steps:
                 tapes.record_gradients(place)
@@ -898,13 +902,13 @@ def watcher(keras, tapes, masks, store, arguments):
 
 
 def learning_rate_of(optimizer):
-    """The rate of the coming step, without a legacy optimizer's own decay."""
+    """The rate of the coming step, a tensor or variable, without a legacy optimizer's own decay."""
     rate = (
         optimizer._get_hyper("learning_rate") if hasattr(optimizer, "_get_hyper") else optimizer.learning_rate
     )
-    if callable(rate) and not hasattr(rate, "numpy"):
+    if callable(rate) and not hasattr(rate, "dtype"):
         rate = rate(optimizer.iterations)
-    return float(np.asarray(rate))
+    return rate
 
 
 def install_masks(keras, layers, batch, seed, described):

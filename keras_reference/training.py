@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from keras_reference.config import OPTIMIZERS, ModelSettings
 from keras_reference.data import Part, make_batches
 from keras_reference.models import BUILDERS
-from parity_common.command_errors import EXIT_FAILED, Stopped
+from parity_common.command_errors import EXIT_FAILED, Stopped, UserError, did_you_mean
 
 
 def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_size: tuple[int, int]) -> Any:
@@ -26,12 +26,45 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
         classes: How many.
         image_size: Height and width in pixels.
     """
+    rate: Any = settings.learning_rate
+    if settings.schedule is not None:
+        rate = _schedule(keras, settings.schedule, settings.learning_rate)
     # TF 2.4's optimizers are tf_keras's legacy ones; those of its plain namespace came with TF 2.11.
     optimizers = keras.optimizers.legacy if settings.profile == "tf2.4" else keras.optimizers
-    optimizer = getattr(optimizers, OPTIMIZERS[settings.optimizer])(learning_rate=settings.learning_rate)
+    name = OPTIMIZERS[settings.optimizer]
+    if not hasattr(optimizers, name):
+        raise UserError(f"model.optimizer {settings.optimizer} is not in {settings.profile}'s Keras")
+    optimizer = _made(getattr(optimizers, name), learning_rate=rate, **(settings.optimizer_arguments or {}))
     model = BUILDERS[settings.arch](keras, classes, image_size)
     model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
     return model
+
+
+def build_callbacks(keras: ModuleType, said: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
+    """Keras's callbacks by class name and arguments.
+
+    Raises:
+        UserError: What Keras says of arguments that it refuses.
+    """
+    return [_made(getattr(keras.callbacks, name), **arguments) for name, arguments in said]
+
+
+def _schedule(keras: ModuleType, setting: dict[str, dict[str, Any]], learning_rate: float) -> Any:
+    schedules = keras.optimizers.schedules
+    if len(setting) != 1:
+        raise UserError(f"model.schedule has {len(setting)} names: give one, such as CosineDecay: {{...}}")
+    ((name, arguments),) = setting.items()
+    if not hasattr(schedules, name):
+        raise UserError(f"no schedule {name}{did_you_mean(name, dir(schedules))}")
+    first = {} if name == "PiecewiseConstantDecay" else {"initial_learning_rate": learning_rate}
+    return _made(getattr(schedules, name), **first, **(arguments or {}))
+
+
+def _made(kind: Any, **arguments: Any) -> Any:
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{kind.__name__}: {error}") from error
 
 
 def fit_arrays(
@@ -43,6 +76,7 @@ def fit_arrays(
     batch_size: int,
     max_epochs: int,
     seed: int,
+    callbacks: Sequence[Any] = (),
     verbose: int = 0,
     on_epoch: Callable[[dict], None] = lambda row: None,
     check_stop: Callable[[], None] = lambda: None,
@@ -57,6 +91,7 @@ def fit_arrays(
         batch_size: Images a step.
         max_epochs: Epochs to train.
         seed: Of the batch orders. Start weights are the model's own already.
+        callbacks: More of Keras's callbacks.
         verbose: Keras's: 1 a bar, 2 a line an epoch, 0 nothing.
         on_epoch: Called after each epoch with its row.
         check_stop: Called before each batch; raises to stop.
@@ -100,7 +135,7 @@ def fit_arrays(
             row = {"epoch": epoch} | {
                 name: figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             }
-            row["learning_rate"] = _shortest(self.model.optimizer.learning_rate)
+            row["learning_rate"] = _shortest(_rate(self.model.optimizer))
             row["seconds"] = round(time.perf_counter() - self.started, 3)
             row["images_per_second"] = round(len(training.labels) / (self.trained - self.started), 1)
             rows.append(row)
@@ -112,7 +147,8 @@ def fit_arrays(
         epochs=max_epochs,
         # The dataset shuffles itself; Keras 3 would warn that it cannot.
         shuffle=False,
-        callbacks=[EpochRows()],
+        # First the row: it has the rate that the epoch was trained with.
+        callbacks=[EpochRows(), *callbacks],
         verbose=verbose,
     )
     return rows
@@ -138,6 +174,12 @@ def count_confusion(labels: NDArray, predicted: NDArray, classes: int) -> NDArra
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return counts
+
+
+def _rate(optimizer: Any) -> Any:
+    rate = optimizer.learning_rate
+    # A legacy optimizer hands out the schedule itself.
+    return rate(optimizer.iterations) if callable(rate) and not hasattr(rate, "dtype") else rate
 
 
 def _shortest(variable: Any) -> float:

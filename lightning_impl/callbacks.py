@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -116,7 +117,8 @@ class EpochLog(Callback):
             "accuracy": float(trainer.callback_metrics["accuracy"]),
             "val_loss": self.validation.get("val_loss"),
             "val_accuracy": self.validation.get("val_accuracy"),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            # The shortest decimal that means the float32 that Keras keeps: 0.025, not 0.02500000037252903.
+            "learning_rate": float(str(np.float32(trainer.optimizers[0].param_groups[0]["lr"]))),
             "seconds": round(seconds, 3),
             "images_per_second": round(images / (self.training_seconds or seconds), 1),
         }

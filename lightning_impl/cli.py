@@ -7,6 +7,7 @@ import logging
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import ActionConfigFile, Namespace
@@ -23,8 +24,11 @@ from lightning_impl.callbacks import (
     last_checkpoint,
 )
 from lightning_impl.data.datamodule import ImageData
+from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
+from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.module import Classifier
 from lightning_impl.resume import ExactResume, StepCheckpoint
+from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError
 from parity_common.config_errors import explain
 from parity_common.config_files import find_config, read_config
@@ -85,6 +89,12 @@ class FitCLI(LightningCLI):
             "--name", type=str | None, default=None, help="The run's name; else the config's."
         )
         parser.add_argument("--resume", type=str | None, default=None, help="A run folder to go on with.")
+        parser.add_argument(
+            "--callbacks",
+            type=list[dict[str, dict[str, Any] | None]] | None,
+            default=None,
+            help="Keras's callbacks by Keras's names, such as [{EarlyStopping: {patience: 5}}].",
+        )
         parser.add_argument("--tensorboard", type=bool, default=False, help="Write TensorBoard logs as well.")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data.image_size", "model.image_size")
@@ -100,12 +110,15 @@ class FitCLI(LightningCLI):
             raise UserError(explain(error, known_keys)) from error
 
     def instantiate_trainer(self, **kwargs) -> Trainer:
+        said = [{"class": name, "config": config} for name, config in callbacks_of(self.config.callbacks)]
+        self.keras_callbacks = callbacks_from_keras(said, PROFILES[self.config.model.profile])
         # What can still go wrong with the data goes wrong here, before a run folder exists.
         self.datamodule.prepare_data()
         self.run_folder, resumed = self._open_run_folder()
         run = self.run_folder
         callbacks = [
             EpochLog(run),
+            *self.keras_callbacks,
             best_checkpoint(run),
             last_checkpoint(run),
             StopOnNonFiniteLoss(),

@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from lightning_impl.keras_semantics.schedules import FollowSchedule, Schedule
 
 # Inputs, labels and, where examples weigh differently, sample weights.
 Batch = tuple[Tensor, ...]
@@ -28,6 +31,7 @@ class CompiledModule(LightningModule):
         class_weight: By label, in training only. None: all 1.
         penalty: Added to the loss in training and validation, as regularisers are; or None.
         constrain: Called after each step, as constraints are; or None.
+        schedule: The learning rate by step, from 0; None where it is the optimizer's own.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class CompiledModule(LightningModule):
         class_weight: Mapping[int, float] | None = None,
         penalty: Callable[[], Tensor] | None = None,
         constrain: Callable[[], None] | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__()
         self.net = net
@@ -46,6 +51,7 @@ class CompiledModule(LightningModule):
         self.class_weight = class_weight
         self.penalty = penalty
         self.constrain = constrain
+        self.schedule = schedule
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs to logits `(N, classes)`."""
@@ -60,8 +66,12 @@ class CompiledModule(LightningModule):
         loss, accuracy = self.loss_and_accuracy(batch)
         self._log({"val_loss": loss, "val_accuracy": accuracy}, batch)
 
-    def configure_optimizers(self) -> Optimizer:
-        return self.make_optimizer(self.net.parameters())
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.make_optimizer(self.net.parameters())
+        if self.schedule is None:
+            return optimizer
+        follow = FollowSchedule(optimizer, self.schedule)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": follow, "interval": "step"}}
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_impl.compiled import CompiledModule
 from lightning_impl.keras_semantics.losses import CategoricalCrossentropy
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
+from lightning_impl.keras_semantics.schedules import Schedule, build_schedule
 from lightning_impl.models import ARCHITECTURES
 from parity_common.command_errors import UserError
 
 # ImageDataGenerator(rescale=1/255): every pixel value times this.
 RESCALE = 1 / 255
+
+
+def scheduled(setting: dict[str, dict[str, Any]] | None, learning_rate: float) -> Schedule | None:
+    """The schedule that `model.schedule` means.
+
+    Raises:
+        UserError: Several schedules, or one that build_schedule refuses.
+    """
+    if setting is None:
+        return None
+    if len(setting) != 1:
+        raise UserError(f"model.schedule has {len(setting)} names: give one, such as CosineDecay: {{...}}")
+    ((name, arguments),) = setting.items()
+    # Its values say what the others take from here.
+    first = {} if name == "PiecewiseConstantDecay" else {"initial_learning_rate": learning_rate}
+    return build_schedule(name, first | dict(arguments or {}))
 
 
 class Classifier(CompiledModule):
@@ -27,7 +44,10 @@ class Classifier(CompiledModule):
         arch: Which net of `lightning_impl.models`.
         profile: Whose rules hold: tf2.4 or keras3.
         optimizer: With Keras's defaults but for the learning rate.
-        learning_rate: Per step, above 0.
+        learning_rate: Per step, above 0; a schedule's initial_learning_rate.
+        optimizer_arguments: More of the optimizer's arguments, by Keras's names, such as clipnorm.
+        schedule: One of Keras's learning-rate schedules and its other arguments, such as
+            `{"CosineDecay": {"decay_steps": 3000}}`; null keeps the rate.
         class_names: In label order; the command line takes them from the data.
         image_size: Height and width in pixels; the command line takes it from the data.
 
@@ -43,6 +63,8 @@ class Classifier(CompiledModule):
             "adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "nadam", "rmsprop", "sgd"
         ] = "nadam",
         learning_rate: float = 0.001,
+        optimizer_arguments: dict[str, Any] | None = None,
+        schedule: dict[str, dict[str, Any]] | None = None,
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (64, 64),
     ) -> None:
@@ -56,14 +78,17 @@ class Classifier(CompiledModule):
             raise UserError(
                 f"data.image_size {list(image_size)} is too small for {arch}: give {least} pixels a side"
             )
-        rules = PROFILES[profile]
+        rules, more = PROFILES[profile], optimizer_arguments or {}
         net = architecture(len(class_names), (image_size[0], image_size[1]), rules)
         super().__init__(
             # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
             net.to(memory_format=torch.channels_last),
             CategoricalCrossentropy(),
-            lambda parameters: build_optimizer(optimizer, rules, parameters, learning_rate),
+            lambda parameters: build_optimizer(optimizer, rules, parameters, learning_rate, **more),
+            schedule=scheduled(schedule, learning_rate),
         )
+        # Refuses wrong arguments now, not when the training starts.
+        self.make_optimizer([nn.Parameter(torch.zeros(1))])
         self.class_names = list(class_names)
         self.learning_rate = learning_rate
         self.save_hyperparameters()

@@ -27,7 +27,7 @@ SECONDS_BETWEEN_SAVES = 600.0
 SECONDS_BEFORE_SECOND_SIGNAL = 1.0
 FIGURES_KEY = "running_means"
 # What cannot change on the way: weights or optimizer state would not fit, or mean something else.
-FIXED_SETTINGS = ("arch", "image_size", "optimizer", "profile")
+FIXED_SETTINGS = ("arch", "image_size", "optimizer", "optimizer_arguments", "profile", "schedule")
 
 
 class ExactResume(Callback):

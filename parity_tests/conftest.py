@@ -68,12 +68,7 @@ def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> F
         for profile in PROFILES
     }
     runs["tf2.4"].append(["--profile=tf2.4", out, *dtypes, *seeds, f"--model={specs[2]}"])
-    # Both generations at once, each in one process: half of a recording is the import of its Keras.
-    children = {profile: _recorder(arguments) for profile, arguments in runs.items()}
-    for profile, child in children.items():
-        _, errors = child.communicate()
-        if child.returncode:
-            pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
+    record_at_once(runs)
 
     def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
         return Trace(folder / (f"{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
@@ -82,7 +77,12 @@ def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> F
 
 
 TRAINING_CASES = REPOSITORY / "parity_tests" / "training_cases.py"
-TRAININGS = ("v1_adam", "v2_adam", "v3_nadam", "small_sgd", "small_rmsprop", "small_adam")
+# By the function that gives fit's arguments: the cases it trains, and more arguments of the recorder.
+TRAININGS = {
+    "weighted_fit": (("v1_adam", "v2_adam", "v3_nadam"), ()),
+    "fit": (("small_sgd", "small_rmsprop", "small_adam"), ("--sample-weights",)),
+    "early_fit": (("small_cosine",), ()),
+}
 
 
 @pytest.fixture(scope="session")
@@ -93,46 +93,38 @@ def training_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFact
         A function of case, profile, dtype and seed (0) that opens the trace.
     """
     folder = tmp_path_factory.mktemp("trainings")
-    return record_trainings(folder, TRAININGS)
-
-
-def record_trainings(folder: Path, cases: tuple[str, ...], *more: str) -> FindTrace:
-    """Records trainings, both generations at once, and returns what opens them."""
     loud = folder / "loud.npz"
-    state = np.random.RandomState(5)
-    images = state.random_sample((32, 13, 10, 3)) * 1000
+    images = np.random.RandomState(5).random_sample((32, 13, 10, 3)) * 1000
     labels = np.arange(32) % 7
     np.savez(loud, x=images[:20], labels=labels[:20], x_val=images[20:], labels_val=labels[20:])
-    shared = [
-        f"--out={folder}",
-        "--epochs=14",
-        "--at-step=10",
-        *(f"--dtype={dtype}" for dtype in DTYPES),
+    shared = [f"--out={folder}", "--epochs=14", "--at-step=10", *(f"--dtype={dtype}" for dtype in DTYPES)]
+    groups = [
+        [f"--fit={TRAINING_CASES}:{fit}", *more, *(f"--model={TRAINING_CASES}:{case}" for case in cases)]
+        for fit, (cases, more) in TRAININGS.items()
     ]
-    weighted = [f"--fit={TRAINING_CASES}:weighted_fit"]
-    plain = [f"--fit={TRAINING_CASES}:fit", "--sample-weights"]
-    for case in cases:
-        (plain if case.startswith("small") else weighted).append(f"--model={TRAINING_CASES}:{case}")
-    saturated = [f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated", f"--data={loud}"]
-    children = {
-        profile: _recorder(
-            [
-                [*shared, *group, f"--profile={profile}", *more]
-                for group in (weighted, plain, saturated)
-                if any(word.startswith("--model") for word in group)
-            ]
-        )
-        for profile in PROFILES
-    }
-    for profile, child in children.items():
-        _, errors = child.communicate()
-        if child.returncode:
-            pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
+    loudly = (f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated", f"--data={loud}")
+    groups.append([*loudly])
+    record_at_once(
+        {profile: [[*shared, *group, f"--profile={profile}"] for group in groups] for profile in PROFILES}
+    )
 
     def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
         return Trace(folder / (f"training_cases-{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
 
     return find
+
+
+def record_at_once(runs: dict[str, list[list[str]]]) -> None:
+    """Runs the recorder for both generations at once, each in one process: half of it is Keras's import.
+
+    Args:
+        runs: By profile, the recorder's arguments, a list for each run.
+    """
+    children = {profile: _recorder(arguments) for profile, arguments in runs.items()}
+    for profile, child in children.items():
+        _, errors = child.communicate()
+        if child.returncode:
+            pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
 
 
 def _recorder(runs: list[list[str]]) -> subprocess.Popen[str]:

@@ -149,6 +149,7 @@ def test_config_is_read_alike_on_both_sides(name: str, tmp_path: Path) -> None:
     for group in ("model", "data"):
         assert theirs[group] == ours[group]
     assert theirs["trainer"]["max_epochs"] == ours["trainer"]["max_epochs"]
+    assert theirs["callbacks"] == ours["callbacks"]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +187,24 @@ def test_unusable_config_is_one_quick_line(arguments: list[str], line: str, tmp_
         (["--data.root", "missing"], "error: no such folder missing"),
         (["--trainer.max_epoch", "1"], "error: unknown option --trainer.max_epoch (did you mean"),
         (["--trainer.accelerator", "none_such"], "error: trainer settings:"),
+        (
+            ["--model.optimizer_arguments", "{clipnrm: 1}"],
+            'error: Nadam has no argument "clipnrm"',
+        ),
+        (
+            ["--model.schedule", "{CosinDecay: {}}"],
+            'error: no schedule CosinDecay (did you mean "CosineDecay"?)',
+        ),
+        (["--model.schedule", "{CosineDecay: {}}"], "error: CosineDecay needs decay_steps"),
+        (["--callbacks", "[{EarlyStoping: {}}]"], "error: callbacks: no callback EarlyStoping (did you mean"),
+        (
+            ["--callbacks", "[{EarlyStopping: {patients: 3}}]"],
+            "error: callbacks: EarlyStopping has no argument patients (did you mean",
+        ),
+        (
+            ["--callbacks", "[{ModelCheckpoint: {}}]"],
+            "error: callbacks: ModelCheckpoint is not set here: every run keeps best and last",
+        ),
     ],
 )
 def test_bad_value_is_one_line(arguments: list[str], line: str, folder: Path, tmp_path: Path) -> None:
@@ -279,6 +298,33 @@ def test_loss_that_is_no_number_stops_the_fit(folder: Path, tmp_path: Path) -> N
     assert "stopped: the loss is" in done.stderr
     assert "lower --model.learning_rate" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_callbacks_of_a_config_act(folder: Path, tmp_path: Path) -> None:
+    # No figure ever falls by so much.
+    callbacks = [
+        {"ReduceLROnPlateau": {"patience": 2, "factor": 0.5, "min_delta": 1e9}},
+        {"EarlyStopping": {"patience": 4, "min_delta": 1e9}},
+    ]
+    slow = ("--model.optimizer", "sgd", "--model.learning_rate", 0.5)
+    fit(*small(folder, *slow, "--callbacks", json.dumps(callbacks)), cwd=tmp_path)
+    rows = RunFolder(only_run(tmp_path)).read_metrics()
+    assert [row["learning_rate"] for row in rows] == [0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_schedule_of_a_config_acts_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    # 30 training images in 4 steps an epoch.
+    steps = {"PiecewiseConstantDecay": {"boundaries": [6], "values": [0.01, 0.002]}}
+    words = ("--model.optimizer", "sgd", "--model.schedule", json.dumps(steps))
+    fit(*small(folder, *words, "--trainer.max_epochs", 1), cwd=tmp_path)
+    run = only_run(tmp_path)
+    fit("--resume", run, "--trainer.max_epochs", 3, cwd=tmp_path)
+    assert [row["learning_rate"] for row in RunFolder(run).read_metrics()] == [0.01, 0.002, 0.002]
+    saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    assert saved["lr_schedulers"][0]["last_epoch"] == 12
+    plateau = ("--callbacks", json.dumps([{"ReduceLROnPlateau": {}}]))
+    done = fit(*small(folder, *words, *plateau, "--name", "both"), cwd=tmp_path, code=2)
+    assert done.stderr.splitlines()[-1].startswith("error: ReduceLROnPlateau cannot change a learning rate")
 
 
 def test_compare_draws_two_runs(folder: Path, tmp_path: Path) -> None:

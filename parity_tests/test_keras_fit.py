@@ -180,6 +180,7 @@ def test_a_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
         (["--config", "v3", "--trainer.devices", "2"], ["trainer.devices", "max_epochs on the Keras side"]),
         (["--config", "v3", "--data.root", "/no/such/folder"], ["/no/such/folder", "data.root"]),
         (["--config", "v3", "--name", "a/b"], ['name is "a/b"']),
+        (["--config", "v3", "--callbacks", "[{EarlyStoping: {}}]"], ['did you mean "EarlyStopping"?']),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(tmp_path, arguments, words):

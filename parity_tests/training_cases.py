@@ -80,6 +80,19 @@ def small_adam(keras):
     return small(keras, optimizers_of(keras).Adam(0.01, **more))
 
 
+def small_cosine(keras):
+    """A schedule with a warm-up, for an optimizer that has the rate in its momentum."""
+    cosine = keras.optimizers.schedules.CosineDecay(
+        0.001, decay_steps=30, alpha=0.1, warmup_target=0.05, warmup_steps=9
+    )
+    return small(keras, optimizers_of(keras).SGD(cosine, momentum=0.9))
+
+
+def early_fit(keras):
+    """Stops early; nothing else may change a rate that a schedule sets."""
+    return {"callbacks": [keras.callbacks.EarlyStopping(patience=6, min_delta=0.02)]}
+
+
 def fit(keras):
     """Callbacks that act within a dozen epochs."""
     callbacks = keras.callbacks

@@ -46,4 +46,5 @@ PORTS: dict[str, type[nn.Module]] = {
     "small_saturated": SmallPort,
     "small_rmsprop": SmallPort,
     "small_adam": SmallPort,
+    "small_cosine": SmallPort,
 }

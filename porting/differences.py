@@ -1,7 +1,7 @@
 """The differences between Keras and torch that change a training: a number, an entry, a seeded fault each.
 
-docs/differences.md is made of this (`python -m porting differences`); parity_tests/test_differences.py puts
-each fault into a port and asks the ladder to catch it at the rung named here. Versions: Keras 3.15, tf_keras
+parity_tests/test_differences.py makes docs/differences.md of this (--write-pages): it puts each fault into a
+port and asks the ladder to catch it at the rung named here. Versions: Keras 3.15, tf_keras
 2.21 with its legacy optimizers for TF 2.4, torch 2.15.
 """
 
@@ -398,6 +398,18 @@ DIFFERENCES = (
         "trajectory",
         "v3_nadam",
         faults.short_batch_dropped,
+    ),
+    Difference(
+        "D38",
+        "The step of a learning-rate schedule",
+        "Counts optimizer steps, from 0; its arithmetic is float32 in float64 models, too.",
+        "Lightning steps a scheduler once an epoch, unless told `step`; it computes in float64.",
+        "keras_semantics.schedules",
+        "keras and tf_keras optimizers/schedules/learning_rate_schedule.py",
+        "trajectory",
+        "small_cosine",
+        faults.schedule_by_epoch,
+        dtypes=("float64", "float32"),
     ),
 )
 

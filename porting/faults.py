@@ -145,6 +145,14 @@ def other_generations_optimizer(case: Case) -> None:
     )
 
 
+def schedule_by_epoch(case: Case) -> None:
+    recipe, training = recipe_of_case(case), training_of(case.trace)
+    keras_schedule = recipe.schedule
+    assert keras_schedule is not None
+    steps_an_epoch = training.steps // training.epochs_run
+    recipe.schedule = lambda step: keras_schedule(step // steps_an_epoch)
+
+
 def torch_nadam(case: Case) -> None:
     _take(case, lambda parameters, rate: torch.optim.NAdam(parameters, rate, eps=1e-7))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from lightning_impl.keras_semantics.losses import loss_from_keras_config
 from lightning_impl.keras_semantics.optimizers import from_keras_config
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.keras_semantics.regularizers import regularizer_from_keras_config
+from lightning_impl.keras_semantics.schedules import Schedule, schedule_from_keras_config
 from porting.trace import Trace, training_of
 from porting.weights import pairs
 
@@ -34,6 +35,7 @@ class Recipe:
         penalty: Of the net: what its regularisers add to the loss; or None.
         constrain: Puts the net's weights back within their constraints; or None.
         module_class: The LightningModule that trains.
+        schedule: The learning rate by step, from 0; None where it is a number that callbacks may change.
         drop_last: Whether an epoch leaves out a short last batch.
     """
 
@@ -44,6 +46,7 @@ class Recipe:
     penalty: Callable[[nn.Module], Tensor] | None = None
     constrain: Callable[[nn.Module], None] | None = None
     module_class: type[CompiledModule] = CompiledModule
+    schedule: Schedule | None = None
     drop_last: bool = False
 
 
@@ -57,15 +60,20 @@ def recipe_of(trace: Trace) -> Recipe:
     last = trace.layer(trace.outputs[0])
     activation = last.activation or last.class_name.lower()
     ends_in = activation if activation in ("softmax", "sigmoid") else None
-    said = training.optimizer
+    name, config = training.optimizer["class"], dict(training.optimizer["config"])
+    schedule = None
+    if isinstance(config.get("learning_rate"), Mapping):
+        schedule = schedule_from_keras_config(config["learning_rate"])
+        config["learning_rate"] = schedule(0)
     weights = training.class_weight
     return Recipe(
         loss_from_keras_config(training.loss["name"], training.loss["config"], ends_in),
-        lambda parameters: from_keras_config(said["class"], said["config"], profile, parameters),
+        lambda parameters: from_keras_config(name, config, profile, parameters),
         lambda: callbacks_from_keras(training.callbacks, profile),
         None if weights is None else {int(label): weight for label, weight in weights.items()},
         _penalty(trace),
         _constrain(trace),
+        schedule=schedule,
     )
 
 

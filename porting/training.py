@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from keras_reference import record
 from lightning_impl.compiled import CompiledModule
+from lightning_impl.keras_semantics.schedules import Schedule
 from parity_common.command_errors import UserError
 from porting.recipe import Recipe
 from porting.replay import TO_CHANNELS_FIRST
@@ -188,15 +189,31 @@ class _EnoughSteps(Exception):
 class _Watch(Callback):
     """Sets the masks before each step and reads what it did."""
 
-    def __init__(self, trace: Trace, masks: RecordedMasks, walk: Walk, last_step: int | None) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        masks: RecordedMasks,
+        walk: Walk,
+        last_step: int | None,
+        schedule: Schedule | None,
+    ) -> None:
         self.trace, self.masks, self.walk, self.last_step = trace, masks, walk, last_step
+        self.schedule = schedule
+        self.rates = trace.array("steps/learning_rate")
         training = training_of(trace)
         self.whole_steps = range(1, training.update_steps + 1)
         self.steps = {*self.whole_steps, *training.at_steps}
 
     def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
         self.masks.step = trainer.global_step
-        self.walk.learning_rate.append(float(trainer.optimizers[0].param_groups[0]["lr"]))
+        groups = trainer.optimizers[0].param_groups
+        if self.schedule is None:
+            self.walk.learning_rate.append(float(groups[0]["lr"]))
+            return
+        # The schedule's rate is compared; the step is made with Keras's, which may be its float32 neighbour.
+        self.walk.learning_rate.append(self.schedule(trainer.global_step))
+        for group in groups:
+            group["lr"] = float(self.rates[min(trainer.global_step, len(self.rates) - 1)])
 
     def on_before_optimizer_step(self, trainer: Trainer, module: Any, optimizer: Any) -> None:
         step = trainer.global_step + 1
@@ -277,7 +294,7 @@ def walk(net: nn.Module, trace: Trace, recipe: Recipe, steps: int | None = None)
     # Lightning trains a module in the mode in which it finds it.
     module = compile_port(net, recipe).train()
     found = Walk()
-    watch = _Watch(trace, RecordedMasks(net, trace), found, steps)
+    watch = _Watch(trace, RecordedMasks(net, trace), found, steps, recipe.schedule)
     # The watch comes first: it reads an epoch's figures before a callback acts on them.
     trainer = _trainer(training.epochs, [watch, *recipe.callbacks()])
     with contextlib.suppress(_EnoughSteps):

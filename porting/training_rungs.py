@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from lightning_impl.keras_semantics.schedules import Schedule
 from porting.case import Case, RungResult, from_comparisons, recipe_of_case
 from porting.comparison import Comparison, compare, compare_array
 from porting.round_off import biases_before_batch_norm, share_undecided, undecided_by_keras
@@ -20,6 +21,7 @@ from porting.tolerances import (
     LOSS,
     PARAMETERS,
     ROUND_OFF,
+    SCHEDULE,
     STATISTICS,
     TOLERANCES,
     TRAINING_LOSS,
@@ -143,7 +145,8 @@ def trajectory(case: Case) -> RungResult:
     single = trace.dtype == "float32"
     steps = min(training.steps, FLOAT32_STEPS) if single else training.steps
     walked = walk(case.module, trace, recipe_of_case(case), steps=steps if single else None)
-    comparisons = _learning_rates(walked, trace, steps) + compare_array_of_loss(walked, trace, steps)
+    comparisons = _learning_rates(walked, trace, recipe_of_case(case).schedule, steps)
+    comparisons += compare_array_of_loss(walked, trace, steps)
     if not single:
         theirs = np.asarray([training.steps, training.epochs_run], dtype=np.float64)
         ours = np.asarray([len(walked.loss), len(walked.epochs.get("loss", []))], dtype=np.float64)
@@ -171,11 +174,12 @@ def compare_array_of_loss(walked: Walk, trace: Trace, steps: int) -> list[Compar
     return [compare_array("training loss", ours, theirs, TOLERANCES[TRAINING_LOSS, trace.dtype].residual)]
 
 
-def _learning_rates(walked: Walk, trace: Trace, steps: int) -> list[Comparison]:
+def _learning_rates(walked: Walk, trace: Trace, schedule: Schedule | None, steps: int) -> list[Comparison]:
     # Keras's variable is float32, ours a Python number that stands for it.
     ours = np.asarray(walked.learning_rate[:steps], dtype=np.float32)
     theirs = trace.array("steps/learning_rate")[:steps].astype(np.float32)
-    return [compare_array("learning rate", ours, theirs, 0.0)]
+    tolerance = 0.0 if schedule is None else TOLERANCES[SCHEDULE, trace.dtype].residual
+    return [compare_array("learning rate", ours, theirs, tolerance)]
 
 
 def _epochs(walked: Walk, trace: Trace) -> list[Comparison]:

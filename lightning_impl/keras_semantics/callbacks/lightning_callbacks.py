@@ -62,6 +62,7 @@ class KerasReduceLROnPlateau(Callback):
         self.rule = PlateauRule(profile, **_known("ReduceLROnPlateau", PlateauRule, arguments))
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        _require_settable_rate("ReduceLROnPlateau", trainer)
         self.rule.number = floatx_of(module)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -208,6 +209,9 @@ class KerasLearningRateScheduler(Callback):
         self.schedule = schedule
         self.takes_rate = len(inspect.signature(schedule).parameters) > 1
 
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        _require_settable_rate("LearningRateScheduler", trainer)
+
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         groups = trainer.optimizers[0].param_groups
         given = (float(groups[0]["lr"]),) if self.takes_rate else ()
@@ -249,6 +253,12 @@ IDLE_CALLBACKS = (
     "History",
     "BackupAndRestore",
 )
+
+
+def _require_settable_rate(callback: str, trainer: Trainer) -> None:
+    # Keras refuses it as well, when the callback first acts.
+    if trainer.lr_scheduler_configs:
+        raise UserError(f"{callback} cannot change a learning rate that a schedule sets: leave one out")
 
 
 def _known(callback: str, rule: type, arguments: dict[str, Any]) -> dict[str, Any]:
