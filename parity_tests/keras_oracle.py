@@ -96,14 +96,6 @@ def batch_norm_statistics(keras, features, gamma, beta, mean, variance, dtype):
     return {"output": output, "mean": new_mean, "variance": new_variance}
 
 
-def initial_weights(keras, shape, initializer, count):
-    """`count` draws of an initialiser for a kernel of this shape, `(count, *shape)`."""
-    maker = {"he_normal": keras.initializers.HeNormal, "glorot_uniform": keras.initializers.GlorotUniform}
-    shape = tuple(int(side) for side in shape)
-    draws = [np.asarray(maker[str(initializer)](seed=seed)(shape)) for seed in range(int(count))]
-    return {"draws": np.stack(draws)}
-
-
 def _function(question: str):
     topic, _, name = question.rpartition(".")
     return (
