@@ -81,7 +81,11 @@ class CompiledModule(LightningModule):
     def loss_and_accuracy(
         self, batch: Batch, class_weight: Mapping[int, float] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The batch's loss, penalties in it, and the share of examples whose largest logit is right."""
+        """The batch's loss, penalties in it, and the share of examples that are right.
+
+        Right is the largest logit; of a single output a logit above 0 for label 1, as Keras's "accuracy"
+        means binary accuracy there.
+        """
         inputs, labels = batch[0], batch[1]
         weights = batch[2] if len(batch) == 3 else None
         logits = self(inputs)
@@ -93,7 +97,9 @@ class CompiledModule(LightningModule):
         loss = self.loss(logits, labels, weights)
         if self.penalty is not None:
             loss = loss + self.penalty()
-        accuracy = (logits.detach().argmax(1) == labels).to(logits.dtype).mean()
+        outputs = logits.detach()
+        predicted = outputs.argmax(1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).long()
+        accuracy = (predicted == labels).to(logits.dtype).mean()
         return loss, accuracy
 
     def _log(self, figures: dict[str, Tensor], batch: Batch) -> None:

@@ -67,7 +67,7 @@ def recipe_of(trace: Trace) -> Recipe:
         config["learning_rate"] = schedule(0)
     weights = training.class_weight
     return Recipe(
-        loss_from_keras_config(training.loss["name"], training.loss["config"], ends_in),
+        loss_from_keras_config(training.loss["name"], training.loss["config"], ends_in, profile),
         lambda parameters: from_keras_config(name, config, profile, parameters),
         lambda: callbacks_from_keras(training.callbacks, profile),
         None if weights is None else {int(label): weight for label, weight in weights.items()},

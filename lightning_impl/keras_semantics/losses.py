@@ -1,8 +1,9 @@
 """Keras's losses: means over the batch, of logits or of clipped probabilities.
 
 Keras computes a crossentropy from logits where it is told to, and also where the model's last operation is
-the softmax or sigmoid itself: it then looks behind it (keras 3.15 backend/tensorflow/nn.py and tf_keras 2.21
-backend.py, `_get_logits`). Behind any other operation it sees probabilities, which it clips (D05).
+a softmax or sigmoid: it then looks behind it (keras 3.15 backend/tensorflow/nn.py and tf_keras 2.21
+backend.py, `_get_logits`), whichever of the two it is: a categorical crossentropy of sigmoids is that of the
+logits, too. Behind any other operation it sees probabilities, which it clips (D05).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError, did_you_mean
 
 # keras.backend.epsilon(): probabilities are clipped to EPSILON ... 1 - EPSILON.
@@ -44,8 +46,7 @@ class CategoricalCrossentropy:
     """
 
     def __init__(self, label_smoothing: float = 0.0, clips: bool = False, sparse: bool = False) -> None:
-        if not 0 <= label_smoothing <= 1:
-            raise UserError(f"label_smoothing is {label_smoothing}: give a share between 0 and 1")
+        _check_smoothing(label_smoothing)
         self.label_smoothing = label_smoothing
         self.clips = clips
         self.sparse = sparse
@@ -72,20 +73,84 @@ class CategoricalCrossentropy:
         return (outputs / outputs.sum(1, keepdim=True)).clamp(EPSILON, 1 - EPSILON).log()
 
 
-def mean_squared_error(outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """The mean over classes of (output - one-hot target)^2; outputs `(N, classes)`, labels `(N,)`."""
-    targets = nn.functional.one_hot(labels, outputs.shape[1]).to(outputs.dtype)
-    return mean_over_batch((outputs - targets).square().mean(1), weights)
+class BinaryCrossentropy:
+    """Crossentropy of each output with a target of its own, a mean over the outputs of an example.
+
+    Args:
+        profile: The Keras generation; where it clips, tf_keras adds the epsilon once more in the logarithm.
+        label_smoothing: Of the targets: y (1 - s) + s / 2; in [0, 1].
+        clips: Takes probabilities and clips them, instead of logits.
+
+    Raises:
+        UserError: A smoothing out of range.
+    """
+
+    def __init__(self, profile: Profile, label_smoothing: float = 0.0, clips: bool = False) -> None:
+        _check_smoothing(label_smoothing)
+        self.label_smoothing = label_smoothing
+        self.clips = clips
+        self.added = EPSILON if profile.binary_logarithm_adds_epsilon else 0.0
+
+    def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The batch's loss.
+
+        Args:
+            outputs: Logits, or probabilities where it clips, `(N, outputs)`.
+            labels: As `targets_of` takes them.
+            weights: `(N,)`, or None.
+        """
+        targets = targets_of(outputs, labels)
+        if self.label_smoothing:
+            targets = targets * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        if self.clips:
+            inside = outputs.clamp(EPSILON, 1 - EPSILON)
+            # Written 1 - p + epsilon in tf_keras; TensorFlow's graphs add the two constants first.
+            rest = ((1 + self.added) - inside).log()
+            each = -(targets * (inside + self.added).log() + (1 - targets) * rest)
+        else:
+            each = nn.functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+        return mean_over_batch(each.mean(1), weights)
 
 
-def binary_crossentropy(outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Crossentropy of one logit an example, `(N, 1)`, with labels 0 and 1, `(N,)`."""
-    targets = labels.to(outputs.dtype).reshape(-1, 1)
-    each = nn.functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
-    return mean_over_batch(each.mean(1), weights)
+class MeanSquaredError:
+    """The mean over outputs of (output - target)^2.
+
+    Args:
+        ends_in: "softmax" or "sigmoid", which then comes before it; None takes outputs as they are.
+    """
+
+    def __init__(self, ends_in: str | None = None) -> None:
+        self.ends_in = ends_in
+
+    def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The batch's loss: outputs `(N, outputs)`, labels as `targets_of` takes them, weights `(N,)`."""
+        if self.ends_in == "softmax":
+            outputs = outputs.softmax(1)
+        elif self.ends_in == "sigmoid":
+            outputs = outputs.sigmoid()
+        return mean_over_batch((outputs - targets_of(outputs, labels)).square().mean(1), weights)
 
 
-def loss_from_keras_config(name: str, config: Mapping[str, Any], ends_in: str | None) -> Loss:
+def targets_of(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Targets of the outputs' shape `(N, outputs)`.
+
+    Args:
+        outputs: `(N, outputs)`.
+        labels: Class numbers `(N,)`, which become one-hot; of one output 0 and 1; or targets `(N, outputs)`.
+    """
+    if labels.dim() == 1 and outputs.shape[1] > 1:
+        labels = nn.functional.one_hot(labels, outputs.shape[1])
+    return labels.to(outputs.dtype).reshape(outputs.shape)
+
+
+def _check_smoothing(label_smoothing: float) -> None:
+    if not 0 <= label_smoothing <= 1:
+        raise UserError(f"label_smoothing is {label_smoothing}: give a share between 0 and 1")
+
+
+def loss_from_keras_config(
+    name: str, config: Mapping[str, Any], ends_in: str | None, profile: Profile
+) -> Loss:
     """The loss that `compile(loss=...)` means for a model that ends in a certain activation.
 
     Args:
@@ -93,6 +158,7 @@ def loss_from_keras_config(name: str, config: Mapping[str, Any], ends_in: str | 
         config: What the loss object's get_config gives; {} for a name alone.
         ends_in: "softmax" or "sigmoid", where the port gives what stands before it; None where the port gives
             what the model gives.
+        profile: The Keras generation.
 
     Raises:
         UserError: A loss without a rule, or an argument that has none.
@@ -107,13 +173,16 @@ def loss_from_keras_config(name: str, config: Mapping[str, Any], ends_in: str | 
     if config:
         raise UserError(f"{name}: no rule for its argument {next(iter(config))}")
     if name in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
-        clips = not from_logits and ends_in != "softmax"
+        clips = not from_logits and ends_in is None
         return CategoricalCrossentropy(smoothing, clips, name.startswith("sparse"))
-    if name == "binary_crossentropy" and (from_logits or ends_in == "sigmoid") and not smoothing:
-        return binary_crossentropy
-    if name == "mean_squared_error" and ends_in is None:
-        return mean_squared_error
-    known = ["categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"]
-    raise UserError(
-        f"no rule for the loss {name} of a model that ends in {ends_in}{did_you_mean(name, known)}"
-    )
+    if name == "binary_crossentropy":
+        return BinaryCrossentropy(profile, smoothing, not from_logits and ends_in is None)
+    if name == "mean_squared_error" and not smoothing:
+        return MeanSquaredError(ends_in)
+    known = [
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "mean_squared_error",
+        "sparse_categorical_crossentropy",
+    ]
+    raise UserError(f"no rule for the loss {name}{did_you_mean(name, known)}: there are {', '.join(known)}")

@@ -36,8 +36,11 @@ class Profile:
         callbacks_guess_by_name: Whether a callback's mode "auto" goes by the figure's name
             (tf_keras 2.21, callbacks.py) or by the metric's own direction (Keras 3.15,
             callbacks/monitor_callback.py).
+        binary_logarithm_adds_epsilon: Whether clipped binary crossentropy adds 1e-7 once more within the
+            logarithm (tf_keras 2.21, backend.py, `binary_crossentropy`; Keras 3.15,
+            backend/tensorflow/nn.py, does not).
         first_figure_is_best: Whether a callback takes the first figure for the best, even one that is no
-            number, and compares in floatx (Keras 3.15, callbacks/monitor_callback.py); tf_keras 2.21 begins
+            number, and compares in float32 (Keras 3.15, callbacks/monitor_callback.py); tf_keras 2.21 begins
             at infinity and compares as Python does (callbacks.py).
     """
 
@@ -51,6 +54,7 @@ class Profile:
     optimizers_are_legacy: bool
     penalty_factors_are_float32: bool
     callbacks_guess_by_name: bool
+    binary_logarithm_adds_epsilon: bool
     first_figure_is_best: bool
 
 
@@ -65,6 +69,7 @@ TF24 = Profile(
     optimizers_are_legacy=True,
     penalty_factors_are_float32=False,
     callbacks_guess_by_name=True,
+    binary_logarithm_adds_epsilon=True,
     first_figure_is_best=False,
 )
 KERAS3 = Profile(
@@ -78,6 +83,7 @@ KERAS3 = Profile(
     optimizers_are_legacy=False,
     penalty_factors_are_float32=True,
     callbacks_guess_by_name=False,
+    binary_logarithm_adds_epsilon=False,
     first_figure_is_best=True,
 )
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (TF24, KERAS3)}
