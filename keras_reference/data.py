@@ -59,26 +59,6 @@ class ImageFiles:
     is_validation: NDArray[np.bool_]
 
 
-def check_root(root: str | None) -> None:
-    """Refuses a folder that cannot be data, before anything heavy is imported.
-
-    Raises:
-        UserError: No such folder, or no class folder in it.
-    """
-    if root is None:
-        return
-    try:
-        folders = [entry.name for entry in os.scandir(Path(root).expanduser()) if entry.is_dir()]
-    except FileNotFoundError as error:
-        raise UserError(f"no such folder {root}: give data.root a folder of class folders") from error
-    except NotADirectoryError as error:
-        raise UserError(f"{root} is a file: give data.root a folder of class folders") from error
-    except OSError as error:
-        raise UserError(f"cannot read {root}: {error.strerror}") from error
-    if len(folders) < 2:
-        raise UserError(f"{len(folders)} class folders in {root}: a classifier needs two or more")
-
-
 def image_folder(settings: DataSettings) -> Path:
     """The folder to train on: `data.root`, or the stand-in set, drawn where it is not there yet.
 

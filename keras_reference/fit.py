@@ -19,8 +19,9 @@ from typing import Any
 from keras_reference.backend import PACKAGE_OF_PROFILE, load_keras
 from keras_reference.checkpoints import Checkpoints
 from keras_reference.config import Settings, read_settings
-from keras_reference.data import Part, check_root, decode_files, image_folder, list_files
-from keras_reference.training import build_callbacks, build_model, count_confusion, fit_arrays, predict_labels
+from keras_reference.data import Part, decode_files, image_folder, list_files
+from keras_reference.training import build_callbacks, build_model, fit_arrays, predict_labels
+from parity_common.class_folders import list_classes
 from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
 from parity_common.run_folder import RunFolder, write_text_atomically
 
@@ -66,7 +67,9 @@ def main() -> int | None:
 
 
 def _fit(settings: Settings, signals: StopSignals) -> int:
-    check_root(settings.data.root)
+    if settings.data.root is not None:
+        # Before anything heavy is imported.
+        list_classes(Path(settings.data.root).expanduser())
     keras = _load_quietly(settings.model.profile)
     folder = image_folder(settings.data)
     files = list_files(settings.model.profile, folder, settings.data)
@@ -87,8 +90,7 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
 
     best = keras.models.load_model(checkpoints.best, compile=False)
     predicted = predict_labels(best, validation, settings.data.batch_size)
-    counts = count_confusion(validation.labels, predicted, len(files.class_names))
-    run.write_confusion(files.class_names, counts.tolist())
+    run.write_confusion(files.class_names, validation.labels, predicted)
     run.write_result(
         {
             "framework": "keras",

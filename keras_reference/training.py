@@ -169,13 +169,6 @@ def predict_labels(model: Any, part: Part, batch_size: int) -> NDArray[np.int64]
     return model.predict(batches, verbose=0).argmax(axis=1)
 
 
-def count_confusion(labels: NDArray, predicted: NDArray, classes: int) -> NDArray[np.int64]:
-    """`(classes, classes)` counts by true class (row) and predicted class (column)."""
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (labels, predicted), 1)
-    return counts
-
-
 def _rate(optimizer: Any) -> Any:
     rate = optimizer.learning_rate
     # A legacy optimizer hands out the schedule itself.

@@ -97,7 +97,6 @@ def _close(run: RunFolder, cli) -> None:
     from statistics import median
 
     from lightning_impl.evaluate import predict_labels
-    from lightning_impl.report.confusion import confusion_counts
     from lightning_impl.report.draw import draw_run
 
     data = cli.datamodule
@@ -107,7 +106,7 @@ def _close(run: RunFolder, cli) -> None:
     validated = [row for row in rows if row["val_accuracy"] is not None]
     best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]))
     labels, predicted = predict_labels(cli.model, run.checkpoints / "best.ckpt", data.val_dataloader())
-    run.write_confusion(data.class_names, confusion_counts(labels, predicted, len(data.class_names)))
+    run.write_confusion(data.class_names, labels, predicted)
     run.write_result(
         {
             "framework": "lightning",

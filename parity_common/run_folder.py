@@ -134,14 +134,23 @@ class RunFolder:
         except (ValueError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is damaged ({error}): mend the row or remove the file") from error
 
-    def write_confusion(self, class_names: Sequence[str], counts: ArrayLike) -> None:
-        """confusion.csv: a header of predicted classes, then a row a true class."""
+    def write_confusion(self, class_names: Sequence[str], labels: ArrayLike, predicted: ArrayLike) -> None:
+        """confusion.csv: how often each true class (row) was taken for each class (column).
+
+        Args:
+            class_names: In label order.
+            labels: `(N,)` true class numbers.
+            predicted: `(N,)` predicted class numbers.
+        """
+        classes = len(class_names)
+        pairs = np.asarray(labels, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
+        counts = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
         def write(temporary: Path) -> None:
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(["true \\ predicted", *class_names])
-                for name, row in zip(class_names, np.asarray(counts), strict=True):
+                for name, row in zip(class_names, counts, strict=True):
                     writer.writerow([name, *(int(count) for count in row)])
 
         write_atomically(self.path / "confusion.csv", write)

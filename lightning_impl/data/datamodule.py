@@ -20,10 +20,11 @@ from lightning_impl.data.batches import (
     leave_stopping_to_the_fit,
 )
 from lightning_impl.data.cache import open_cache
-from lightning_impl.data.index import ImageIndex, index_folder, list_classes
+from lightning_impl.data.index import ImageIndex, index_folder
 from lightning_impl.data.stand_in import CLASS_NAMES
 from lightning_impl.data.stand_in.draw import MOST_IMAGES_PER_CLASS
 from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
+from parity_common.class_folders import list_classes
 from parity_common.command_errors import UserError
 from parity_common.progress import track
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from parity_common.class_folders import list_classes
 from parity_common.command_errors import UserError
 from parity_common.subset import choose_subset
 
@@ -34,28 +35,6 @@ class ImageIndex:
     def places(self, validation: bool) -> list[int]:
         """The places in `files` of one part of the split, in order."""
         return [place for place, flag in enumerate(self.is_validation) if flag is validation]
-
-
-def list_classes(root: Path) -> tuple[str, ...]:
-    """The class folders of `root`, sorted by code point as Keras sorts them.
-
-    Every folder counts, a hidden or empty one too (keras-preprocessing 1.1.2 image/directory_iterator.py),
-    so that labels stay those of the Keras model.
-
-    Raises:
-        UserError: No such folder, or no folder in it.
-    """
-    try:
-        names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-    except FileNotFoundError as error:
-        raise UserError(f"no such folder {root}: give data.root a folder of class folders") from error
-    except NotADirectoryError as error:
-        raise UserError(f"{root} is a file: give data.root a folder of class folders") from error
-    except OSError as error:
-        raise UserError(f"cannot read {root}: {error.strerror}") from error
-    if not names:
-        raise UserError(f"no class folders in {root}: it needs one folder of images for each class")
-    return tuple(names)
 
 
 def list_images(class_folder: Path) -> list[str]:

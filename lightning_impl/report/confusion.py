@@ -8,18 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from parity_common.command_errors import UserError
 
 # Above this many classes the counts no longer fit their cells.
 MOST_CLASSES_WITH_NUMBERS = 40
-
-
-def confusion_counts(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """How often each true class (row) was taken for each class (column), `(classes, classes)`."""
-    pairs = np.asarray(labels, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def read_confusion(path: Path) -> tuple[list[str], NDArray[np.int64]]:
