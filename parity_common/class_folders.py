@@ -8,14 +8,14 @@ from pathlib import Path
 from parity_common.command_errors import UserError
 
 
-def list_classes(root: Path) -> tuple[str, ...]:
-    """The class folders of `root`, sorted by code point as Keras sorts them.
+def folder_names(root: Path) -> tuple[str, ...]:
+    """The folders in `root`, sorted by code point as Keras sorts its classes.
 
     Every folder counts, a hidden or empty one too (keras-preprocessing 1.1.2 image/directory_iterator.py),
     so that labels stay those of the Keras model.
 
     Raises:
-        UserError: No such folder, or fewer than two folders in it.
+        UserError: No such folder, or none in it.
     """
     try:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
@@ -27,6 +27,16 @@ def list_classes(root: Path) -> tuple[str, ...]:
         raise UserError(f"cannot read {root}: {error.strerror}") from error
     if not names:
         raise UserError(f"no class folders in {root}: it needs one folder of images for each class")
+    return tuple(names)
+
+
+def list_classes(root: Path) -> tuple[str, ...]:
+    """The class folders of `root`, in label order.
+
+    Raises:
+        UserError: No such folder, or fewer than two folders in it.
+    """
+    names = folder_names(root)
     if len(names) == 1:
         raise UserError(f"one class folder, {names[0]}, in {root}: a classifier needs two or more")
-    return tuple(names)
+    return names

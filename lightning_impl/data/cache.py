@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +14,12 @@ from numpy.typing import NDArray
 
 from lightning_impl.data.decode import DECODE_RULE, decode_image
 from lightning_impl.data.index import ImageIndex
+from lightning_impl.data.processes import map_in_processes, only_one
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_atomically, write_text_atomically
 
 IMAGES_FILE = "images.npy"
 MANIFEST_FILE = "manifest.json"
-DECODE_CHUNK = 32
 
 
 def open_cache(
@@ -56,7 +51,7 @@ def open_cache(
     place = folder / f"{index.root.resolve().name}-{image_size[0]}x{image_size[1]}-{key}"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with _only_one(place):
+        with only_one(place):
             images = _open_if_same(place, manifest)
             if images is None:
                 _decode_into(place, index, image_size, manifest, track)
@@ -116,27 +111,4 @@ def _decode_into(
 
 def _decoded(index: ImageIndex, image_size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     paths = [index.root / name for name in index.files]
-    decode = partial(decode_image, image_size=image_size)
-    workers = os.cpu_count() or 1
-    if workers == 1 or len(paths) < 4 * DECODE_CHUNK:
-        yield from map(decode, paths)
-        return
-    # Forked from a clean server: torch's threads must not be forked.
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_stopping_to_the_parent) as pool:
-        try:
-            yield from pool.map(decode, paths, chunksize=DECODE_CHUNK)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _leave_stopping_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _only_one(place: Path) -> Iterator[None]:
-    with open(place / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return map_in_processes(partial(decode_image, image_size=image_size), paths)

@@ -43,7 +43,8 @@ def decode_image(path: Path, image_size: tuple[int, int]) -> NDArray[np.uint8]:
             # with transparency) do not change the pixels.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                _refuse_bomb(path, *image.size)
+                if is_bomb(image):
+                    raise UserError(_bomb_line(path, f"{image.width} x {image.height} pixels"))
                 rgb = image if image.mode == "RGB" else image.convert("RGB")
                 return np.asarray(rgb.resize((width, height), Image.Resampling.NEAREST))
     except Image.DecompressionBombError as error:
@@ -55,9 +56,9 @@ def decode_image(path: Path, image_size: tuple[int, int]) -> NDArray[np.uint8]:
         raise UserError(f"image file {path} does not decode ({error}): replace or remove it") from error
 
 
-def _refuse_bomb(path: Path, width: int, height: int) -> None:
-    if width * height > LARGEST_MEGAPIXELS * 1_000_000:
-        raise UserError(_bomb_line(path, f"{width} x {height} pixels"))
+def is_bomb(image: Image.Image) -> bool:
+    """Whether the header of an opened, not yet decoded image claims more than `LARGEST_MEGAPIXELS`."""
+    return image.width * image.height > LARGEST_MEGAPIXELS * 1_000_000
 
 
 def _bomb_line(path: Path, claim: str) -> str:

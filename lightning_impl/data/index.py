@@ -53,6 +53,17 @@ def list_images(class_folder: Path) -> list[str]:
     return found
 
 
+def validation_count(images: int, validation_split: float) -> int:
+    """How many of a class's images, its first, validate: ImageDataGenerator's rule.
+
+    Args:
+        images: Of the class.
+        validation_split: In (0, 1).
+    """
+    # keras-preprocessing 1.1.2 image/utils.py, _list_valid_filenames_in_directory.
+    return int(validation_split * images)
+
+
 def index_folder(
     root: Path, validation_split: float, subset_per_class: int | None = None, subset_seed: int = 0
 ) -> ImageIndex:
@@ -60,8 +71,7 @@ def index_folder(
 
     Args:
         root: The folder of class folders.
-        validation_split: In (0, 1); the first `int(validation_split * n)` of each class's n kept files
-            validate, as ImageDataGenerator's `validation_split` has it.
+        validation_split: In (0, 1); of each class's kept files the first `validation_count` validate.
         subset_per_class: Images a class to keep, None for all.
         subset_seed: Draws the subset.
 
@@ -79,7 +89,7 @@ def index_folder(
             empty.append(name)
             continue
         kept = choose_subset(len(images), subset_per_class, subset_seed, label)
-        validating = int(validation_split * len(kept))
+        validating = validation_count(len(kept), validation_split)
         files += [os.path.join(name, images[place]) for place in kept]
         labels += [label] * len(kept)
         is_validation += [number < validating for number in range(len(kept))]

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from lightning_impl.data.stand_in.draw_set import draw_set
 from lightning_impl.data.stand_in.objects import CLASS_NAMES
 from parity_common.command_errors import UserError, run_command
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help lists the arguments")
+from parity_common.one_line_parser import OneLineParser
 
 
 def main() -> None:

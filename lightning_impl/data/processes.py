@@ -1,0 +1,73 @@
+"""Work on many files at once: processes that Ctrl-C ends cleanly, and a lock between starts."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from parity_common.command_errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Small, since Ctrl-C waits for the chunks under way.
+CHUNK = 8
+# Fewer are done before processes have started.
+LEAST_ITEMS = 128
+
+
+def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """`map` over as many processes as there are processors; over few items it is plain `map`.
+
+    Args:
+        function: A module's function, or a `partial` of one.
+        items: What it takes, one at a time.
+
+    Raises:
+        UserError: A process was killed from outside.
+    """
+    workers = os.cpu_count() or 1
+    if workers == 1 or len(items) < LEAST_ITEMS:
+        yield from map(function, items)
+        return
+    # Forked from a clean server: torch's threads must not be forked.
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_stopping_to_the_parent) as pool:
+        try:
+            yield from pool.map(function, items, chunksize=CHUNK)
+        except BrokenProcessPool as error:
+            raise UserError("a decoding process was killed (out of memory?): start again") from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
+    """Holds the lock of a folder, which exists; another process that wants it waits.
+
+    Args:
+        place: The folder.
+        waiting: Said on standard error before a wait.
+    """
+    with open(place / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                print(waiting, file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _leave_stopping_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
