@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,12 @@ def build(keras):
 """
 
 FindTrace = Callable[..., Trace]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts pytest in the background has it ignore Ctrl-C, and every child would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -55,8 +55,14 @@ def _keras_child(profile: str) -> tuple[subprocess.Popen, Path]:
             stderr=errors,
             text=True,
         )
-    atexit.register(child.kill)
+    atexit.register(_end, child)
     return child, folder
+
+
+def _end(child: subprocess.Popen) -> None:
+    child.kill()
+    # Closes its pipes as well: warnings are errors.
+    child.communicate()
 
 
 def load_images(keras, paths, height, width):

@@ -17,9 +17,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14}
 
 
-def batch_norm_case(rank: int) -> dict[str, np.ndarray]:
-    random = np.random.RandomState(rank)
-    features = random.normal(0.5, 2, (4, 3, 3, 5) if rank == 4 else (36, 5))
+def batch_norm_case(*shape: int) -> dict[str, np.ndarray]:
+    random = np.random.RandomState(len(shape))
+    features = random.normal(0.5, 2, shape)
     return {
         "features": features,
         "gamma": random.uniform(0.5, 1.5, 5),
@@ -50,15 +50,33 @@ def worst(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> float:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rank", [2, 4])
-def test_batch_norm_training_matches_keras(profile: str, dtype: str, rank: int) -> None:
-    case = batch_norm_case(rank)
+@pytest.mark.parametrize("shape", [(36, 5), (4, 3, 3, 5)])
+def test_batch_norm_training_matches_keras(profile: str, dtype: str, shape: tuple[int, ...]) -> None:
+    case = batch_norm_case(*shape)
     theirs = ask_keras("batch_norm_statistics", profile, dtype=dtype, **case)
     assert worst(our_batch_norm(profile, dtype, case), theirs) <= TOLERANCE[dtype]
-    if rank == 4 and dtype == "float32":
+    if len(shape) == 4 and dtype == "float32":
         # The other generation's running variance must not pass.
         (other,) = set(PROFILES) - {profile}
         assert worst(our_batch_norm(other, dtype, case), theirs) > 10 * TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 5), (1, 1, 1, 5)])
+def test_batch_norm_of_one_value_matches_keras(profile: str, dtype: str, shape: tuple[int, ...]) -> None:
+    """A last batch of one image, which torch refuses."""
+    case = batch_norm_case(*shape)
+    theirs = ask_keras("batch_norm_statistics", profile, dtype=dtype, **case)
+    # Keras takes x s - mean s with s = gamma / sqrt(0.001), in float32 up to 3e-6 off from its beta.
+    assert worst(our_batch_norm(profile, dtype, case), theirs) <= {"float32": 1e-5, "float64": 1e-14}[dtype]
+    layer = BatchNorm(5, PROFILES[profile])
+    features = torch.randn(1, 5, requires_grad=True)
+    (layer(features) * torch.arange(5.0)).sum().backward()
+    assert torch.equal(features.grad, torch.zeros(1, 5))
+    assert torch.equal(layer.bias.grad, torch.arange(5.0))
+    with pytest.raises(ValueError, match="more than 1 value"):
+        nn.BatchNorm1d(5)(features)
 
 
 def test_batch_norm_can_be_trained() -> None:

@@ -289,8 +289,12 @@ def walk(net: nn.Module, trace: Trace, recipe: Recipe, steps: int | None = None)
         recipe: What compile's and fit's arguments became.
         steps: Stop after so many; None goes to the end.
     """
+    return walk_on(fresh_net(net, trace), trace, recipe, steps)
+
+
+def walk_on(net: nn.Module, trace: Trace, recipe: Recipe, steps: int | None = None) -> Walk:
+    """The same for a net with the weights that it has, which it loses."""
     training = training_of(trace)
-    net = fresh_net(net, trace)
     # Lightning trains a module in the mode in which it finds it.
     module = compile_port(net, recipe).train()
     found = Walk()

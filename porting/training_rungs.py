@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from lightning_impl.keras_semantics.schedules import Schedule
 from porting.case import Case, RungResult, from_comparisons, recipe_of_case
 from porting.comparison import Comparison, compare, compare_array
+from porting.last_bits import allow_own_spread
 from porting.round_off import biases_before_batch_norm, share_undecided, undecided_by_keras
 from porting.tolerances import (
     EVALUATION,
@@ -26,6 +28,7 @@ from porting.tolerances import (
     TOLERANCES,
     TRAINING_LOSS,
     UPDATE,
+    VANISHING,
 )
 from porting.trace import Trace, training_of
 from porting.training import (
@@ -39,6 +42,7 @@ from porting.training import (
     in_torch_order,
     trained_pairs,
     walk,
+    walk_on,
 )
 
 
@@ -62,20 +66,31 @@ def loss(case: Case) -> RungResult:
 
 def gradients(case: Case) -> RungResult:
     """Rung 5: the gradient of every trained parameter, in inference mode."""
-    trace, net = case.trace, fresh_net(case.module, case.trace)
+    trace = case.trace
+    theirs = {name: trace.kept(f"inference/gradient/{name}") for name in trained_pairs(trace)}
+    tolerance = TOLERANCES[GRADIENTS, trace.dtype].residual
+    ours = _gradients(case)
+
+    def against_own(net: nn.Module) -> list[Comparison]:
+        return compare(_gradients(case, net), ours, tolerance)
+
+    comparisons = allow_own_spread(compare(ours, theirs, tolerance), case, against_own)
+    return from_comparisons(GRADIENTS, f"{len(theirs)} gradients", comparisons)
+
+
+def _gradients(case: Case, net: nn.Module | None = None) -> dict[str, np.ndarray]:
+    trace = case.trace
+    net = fresh_net(case.module, trace) if net is None else net
     module = compile_port(net, recipe_of_case(case)).eval()
     value, _ = module.loss_and_accuracy(first_batch(trace))
     value.backward()
     parameters = dict(net.named_parameters())
-    ours, theirs = {}, {}
+    found = {}
     for name, pair in trained_pairs(trace).items():
-        place = f"inference/gradient/{name}"
         gradient = parameters[pair.torch_name].grad
         if gradient is not None:
-            ours[name] = trace.keep_same(place, in_keras_order(pair, gradient))
-        theirs[name] = trace.kept(place)
-    tolerance = TOLERANCES[GRADIENTS, trace.dtype].residual
-    return from_comparisons(GRADIENTS, f"{len(theirs)} gradients", compare(ours, theirs, tolerance))
+            found[name] = trace.keep_same(f"inference/gradient/{name}", in_keras_order(pair, gradient))
+    return found
 
 
 def update(case: Case) -> RungResult:
@@ -117,61 +132,97 @@ def update(case: Case) -> RungResult:
 
 def state(case: Case) -> RungResult:
     """Rung 7: one training step with Keras's masks: its loss, gradients, and the statistics after it."""
-    trace = case.trace
-    walked = walk(case.module, trace, recipe_of_case(case), steps=1)
-    ours, theirs = {}, {}
-    for name in trained_pairs(trace):
-        ours[name] = walked.states[1][f"gradient/{name}"]
-        theirs[name] = trace.array(f"step/1/gradient/{name}")
+    walked = walk(case.module, case.trace, recipe_of_case(case), steps=1)
+
+    def against_own(net: nn.Module) -> list[Comparison]:
+        return _one_step(walk_on(net, case.trace, recipe_of_case(case), 1), case.trace, walked)
+
+    comparisons = allow_own_spread(_one_step(walked, case.trace), case, against_own)
+    return from_comparisons("state", f"{len(comparisons)} arrays of one training step", comparisons)
+
+
+def _one_step(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
+    """A walk's first step against Keras's, or against that of another walk."""
+    ours = {name: walked.states[1][f"gradient/{name}"] for name in trained_pairs(trace)}
+    theirs = {name: _whole(trace, reference, 1, f"gradient/{name}") for name in ours}
     vanishing = biases_before_batch_norm(trace)
-    comparisons = compare_array_of_loss(walked, trace, 1)
+    comparisons = _training_loss(walked, trace, 1, reference)
     tolerance = TOLERANCES[GRADIENTS, trace.dtype].residual
     for name, array in theirs.items():
         # A gradient that is round-off is measured by the kernel's, of which it is the round-off.
         kernel = theirs.get(f"{name.split('/')[0]}/kernel") if name in vanishing else None
-        scale = None if kernel is None else float(np.max(np.abs(kernel)))
-        comparisons.append(compare_array(name, ours[name], array, tolerance, scale))
-    comparisons += compare(
-        {name: walked.states[1][f"statistic/{name}"] for name in trace.names("step/1/statistic/")},
-        {name: trace.array(f"step/1/statistic/{name}") for name in trace.names("step/1/statistic/")},
+        if kernel is None:
+            comparisons.append(compare_array(name, ours[name], array, tolerance))
+            continue
+        scale, round_off = float(np.max(np.abs(kernel))), TOLERANCES[VANISHING, trace.dtype].residual
+        comparisons.append(compare_array(name, ours[name], array, round_off, scale))
+    statistics = trace.names("step/1/statistic/")
+    return comparisons + compare(
+        {name: walked.states[1][f"statistic/{name}"] for name in statistics},
+        {name: _whole(trace, reference, 1, f"statistic/{name}") for name in statistics},
         TOLERANCES[LOSS, trace.dtype].residual,
     )
-    return from_comparisons("state", f"{len(comparisons)} arrays of one training step", comparisons)
 
 
 def trajectory(case: Case) -> RungResult:
-    """Rung 9: the whole training: every step's loss and learning rate, every epoch's figures, the end."""
+    """Rung 9: the whole training: every step's loss and learning rate, every epoch's figures, the end.
+
+    In float32 only the first steps (last_bits.py).
+    """
     trace, training = case.trace, training_of(case.trace)
     single = trace.dtype == "float32"
     steps = min(training.steps, FLOAT32_STEPS) if single else training.steps
     walked = walk(case.module, trace, recipe_of_case(case), steps=steps if single else None)
-    comparisons = _learning_rates(walked, trace, recipe_of_case(case).schedule, steps)
-    comparisons += compare_array_of_loss(walked, trace, steps)
+
+    def against_own(net: nn.Module) -> list[Comparison]:
+        return _first_steps(walk_on(net, trace, recipe_of_case(case), steps), case, steps, walked)
+
+    comparisons = allow_own_spread(_first_steps(walked, case, steps), case, against_own)
     if not single:
         theirs = np.asarray([training.steps, training.epochs_run], dtype=np.float64)
         ours = np.asarray([len(walked.loss), len(walked.epochs.get("loss", []))], dtype=np.float64)
         comparisons.insert(0, compare_array("steps and epochs until it ended", ours, theirs, 0.0))
         comparisons += _epochs(walked, trace)
-    at = [step for step in (training.update_steps, *training.at_steps) if step <= steps]
-    for step in at if single else (*at, FINAL):
-        comparisons += _states(walked, trace, step, "parameter")
-        comparisons += _states(walked, trace, step, "statistic")
-    if not single:
+        comparisons += _states(walked, trace, FINAL, "parameter")
+        comparisons += _states(walked, trace, FINAL, "statistic")
         names = ["loss", *training.metrics]
         comparisons += compare(
             {f"final evaluation {name}": np.asarray(walked.evaluation[name]) for name in names},
             {f"final evaluation {name}": trace.array(f"final/evaluation/{name}") for name in names},
             TOLERANCES[EVALUATION, trace.dtype].residual,
         )
-    compared = f"{steps} steps" + (f" of {training.steps}" if steps < training.steps else "")
-    compared += f", {len(comparisons)} arrays, {share_undecided(trace):.1%} of the parameters apart"
-    return from_comparisons("trajectory", compared, comparisons)
+    said = f"{steps} steps" + (f" of {training.steps}" if steps < training.steps else "")
+    said += f", {len(comparisons)} arrays, {share_undecided(trace):.1%} of the parameters apart"
+    return from_comparisons("trajectory", said, comparisons)
 
 
-def compare_array_of_loss(walked: Walk, trace: Trace, steps: int) -> list[Comparison]:
-    """The training loss of the first `steps` steps."""
-    ours, theirs = np.asarray(walked.loss[:steps]), trace.array("steps/loss")[:steps]
-    return [compare_array("training loss", ours, theirs, TOLERANCES[TRAINING_LOSS, trace.dtype].residual)]
+def _first_steps(walked: Walk, case: Case, steps: int, reference: Walk | None = None) -> list[Comparison]:
+    """Losses and learning rates of the first steps, parameters and statistics at the recorded ones of them.
+
+    Against Keras's, or against those of another walk.
+    """
+    trace, training = case.trace, training_of(case.trace)
+    comparisons = _learning_rates(walked, trace, recipe_of_case(case).schedule, steps)
+    comparisons += _training_loss(walked, trace, steps, reference)
+    for step in (training.update_steps, *training.at_steps):
+        if step <= steps:
+            comparisons += _states(walked, trace, step, "parameter", reference)
+            comparisons += _states(walked, trace, step, "statistic", reference)
+    return comparisons
+
+
+def _training_loss(walked: Walk, trace: Trace, steps: int, reference: Walk | None = None) -> list[Comparison]:
+    """The training loss of the first `steps` steps; in float32 each apart, since they part one by one."""
+    ours = np.asarray(walked.loss[:steps])
+    theirs = (trace.array("steps/loss") if reference is None else np.asarray(reference.loss))[:steps]
+    tolerance = TOLERANCES[TRAINING_LOSS, trace.dtype].residual
+    if trace.dtype != "float32" or ours.shape != theirs.shape:
+        return [compare_array("training loss", ours, theirs, tolerance)]
+    scale = float(np.abs(theirs).max())
+    return [
+        compare_array(f"training loss, step {step + 1}", *pair, tolerance, scale)
+        for step, pair in enumerate(zip(ours[:, None], theirs[:, None], strict=True))
+    ]
 
 
 def _learning_rates(walked: Walk, trace: Trace, schedule: Schedule | None, steps: int) -> list[Comparison]:
@@ -196,7 +247,13 @@ def _epochs(walked: Walk, trace: Trace) -> list[Comparison]:
     return comparisons
 
 
-def _states(walked: Walk, trace: Trace, step: int, kind: str) -> list[Comparison]:
+def _whole(trace: Trace, reference: Walk | None, step: int, name: str) -> np.ndarray:
+    return trace.array(f"step/{step}/{name}") if reference is None else reference.states[step][name]
+
+
+def _states(
+    walked: Walk, trace: Trace, step: int, kind: str, reference: Walk | None = None
+) -> list[Comparison]:
     """Parameters or statistics after a step; what only round-off decides by a tolerance of its own."""
     place = "final" if step == FINAL else f"step/{step}"
     when = "at the end" if step == FINAL else f"after step {step}"
@@ -205,7 +262,9 @@ def _states(walked: Walk, trace: Trace, step: int, kind: str) -> list[Comparison
     comparisons = []
     for name in trace.names(f"{place}/{kind}/"):
         whole = f"{place}/{kind}/{name}"
-        theirs, ours = trace.kept(whole), trace.keep_same(whole, walked.states[step][f"{kind}/{name}"])
+        ours, theirs = trace.keep_same(whole, walked.states[step][f"{kind}/{name}"]), trace.kept(whole)
+        if reference is not None:
+            theirs = trace.keep_same(whole, reference.states[step][f"{kind}/{name}"])
         undecided = trace.keep_same(whole, undecided_by_keras(trace, name))
         if ours.shape != theirs.shape or not undecided.any():
             comparisons.append(compare_array(f"{name} {when}", ours, theirs, tolerance))

@@ -118,13 +118,17 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        if not self._takes_batch_statistics() or self._running_variance_is_unbiased(features):
+        if not self._takes_batch_statistics():
+            return self._normalise(features, self.running_var)
+        count = features.numel() // self.channels
+        if count == 1:
+            return self._normalise_one_value(features)
+        if self._running_variance_is_unbiased(features):
             return self._normalise(features, self.running_var)
         # torch puts (1 - decay) * old + decay * unbiased into a copy (the buffer itself is saved for
         # the backward pass, which must not see it change); biased = unbiased * (n - 1) / n.
         mixed = self.running_var.clone()
         normalised = self._normalise(features, mixed)
-        count = features.numel() // self.channels
         old = self.running_var * (1 - self.decay)
         self.running_var.copy_(old + (mixed - old) * ((count - 1) / count))
         return normalised
@@ -140,6 +144,21 @@ class BatchNorm(nn.Module):
             momentum=self.decay,
             eps=self.epsilon,
         )
+
+    @torch.no_grad()
+    def _keep_statistics_of_one_value(self, features: Tensor) -> None:
+        self.running_mean.mul_(1 - self.decay).add_(features.flatten(), alpha=self.decay)
+        self.running_var.mul_(1 - self.decay)
+
+    def _normalise_one_value(self, features: Tensor) -> Tensor:
+        """What torch refuses and Keras does with a last batch of one image: its variance is 0.
+
+        TF's fused kernel divides by max(n - 1, 1) (tensorflow core/kernels/fused_batch_norm_op.cc).
+        """
+        self._keep_statistics_of_one_value(features)
+        shape = (1, -1) + (1,) * (features.dim() - 2)
+        # A gradient of zeros, not none: optimizers take a step with it.
+        return (features - features) * self.weight.view(shape) + self.bias.view(shape)
 
     def extra_repr(self) -> str:
         return f"{self.channels}, epsilon={self.epsilon}, momentum={self.momentum}, {self.profile.name}"
