@@ -93,12 +93,13 @@ def bare_loop(arguments: argparse.Namespace) -> None:
         for epoch in range(arguments.epochs):
             loader.sampler.set_epoch(epoch)
             started = time.perf_counter()
-            for images, labels in loader:
+            for batch in loader:
+                images, labels = data.finish(batch)
                 optimizer.zero_grad()
                 loss = torch.nn.functional.cross_entropy(model(images), labels)
                 loss.backward()
                 optimizer.step()
-            speeds.append(len(data.training) / (time.perf_counter() - started))
+            speeds.append(data.images_per_epoch / (time.perf_counter() - started))
     arguments.bare.write_text(json.dumps(median(speeds[1:])))
 
 

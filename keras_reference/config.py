@@ -6,16 +6,18 @@ import math
 import typing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from keras_reference.backend import PACKAGE_OF_PROFILE
 from keras_reference.models import BUILDERS
+from parity_common.augment_settings import AugmentSettings
 from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError, did_you_mean
 from parity_common.config_errors import explain, refuse_unknown_keys
 from parity_common.config_files import config_names, find_config, read_config
+from parity_common.data_sources import SOURCES, Source
 
 OPTIMIZERS = {
     name.lower(): name
@@ -46,13 +48,19 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    root: str | None = setting(None, "folder of class folders; null draws and uses the stand-in set")
+    root: str | None = setting(None, "folder of class folders; null uses data.source")
+    source: Source = setting("stand_in", f"where root is null: {', '.join(SOURCES)}, fetched once")
     stand_in_per_class: int = setting(200, "images a class of the stand-in set")
     image_size: tuple[int, int] = setting((64, 64), "height and width in pixels")
     batch_size: int = setting(32, "images a step")
     validation_split: float = setting(0.2, "share of each class that is validation, in (0, 1)")
     subset_per_class: int | None = setting(None, "images a class to keep, drawn before the split")
     subset_seed: int = setting(0, "draws the subset")
+    augment: AugmentSettings = setting(AugmentSettings(), "ImageDataGenerator's arguments")
+    expand: int | None = setting(None, "each image once as it is and so many times less one augmented")
+    expand_mode: Literal["online", "fixed"] = setting("online", "augment anew each epoch, or once")
+    augment_on: str = setting("auto", "of the Lightning side; no effect here")
+    cache: str = setting("auto", "of the Lightning side; no effect here")
     cache_dir: str | None = setting(None, "where the stand-in set lies; null: the user's cache folder")
     num_workers: int = setting(0, "of the Lightning side; no effect here")
 
@@ -96,6 +104,7 @@ def read_settings(arguments: list[str]) -> Settings:
     """
     parser = _parser()
     known = [f"{group}.{entry.name}" for group, kind in GROUPS.items() for entry in fields(kind)]
+    known += [f"data.augment.{entry.name}" for entry in fields(AugmentSettings)]
     known += ["seed_everything", "callbacks", "runs", "name"]
     arguments, configs = _with_config_paths(arguments)
     if configs:
@@ -185,7 +194,8 @@ def _with_config_paths(arguments: list[str]) -> tuple[list[str], list[Path]]:
 
 
 def _settings(namespace: Namespace, parser: ArgumentParser) -> Settings:
-    groups = {name: settings_class(**vars(namespace[name])) for name, settings_class in GROUPS.items()}
+    made = parser.instantiate(namespace)
+    groups = {name: settings_class(**vars(made[name])) for name, settings_class in GROUPS.items()}
     complete = parser.dump(namespace, skip_unset=False)
     return Settings(
         **groups,
@@ -226,6 +236,7 @@ def _check(settings: Settings) -> None:
     for key, number, least in (
         ("data.stand_in_per_class", data.stand_in_per_class, 2),
         ("data.batch_size", data.batch_size, 1),
+        ("data.expand", data.expand, 2),
         ("data.subset_per_class", data.subset_per_class, 2),
         ("data.subset_seed", data.subset_seed, 0),
         ("trainer.max_epochs", settings.trainer.max_epochs, 1),

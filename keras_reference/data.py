@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from keras_reference.config import DataSettings
 from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
 from parity_common.command_errors import UserError
+from parity_common.data_sources import source_folder
 from parity_common.progress import track
 from parity_common.subset import choose_subset
 
-# ImageDataGenerator(rescale=1/255): every pixel value times this, in float32.
-RESCALE = 1 / 255
 # A small file can claim a huge picture; the Lightning side refuses the same ones.
 LARGEST_MEGAPIXELS = 100
 
@@ -60,25 +59,33 @@ class ImageFiles:
 
 
 def image_folder(settings: DataSettings) -> Path:
-    """The folder to train on: `data.root`, or the stand-in set, drawn where it is not there yet.
+    """The folder to train on: `data.root`, or the set `data.source`, made where it is not there yet.
 
     Raises:
-        UserError: The drawing was killed.
-        SystemExit: The drawing refused or was stopped; it has said so in its one line.
+        UserError: The making was killed.
+        SystemExit: The making refused or was stopped; it has said so in its one line.
     """
     if settings.root is not None:
         return Path(settings.root).expanduser()
-    count = settings.stand_in_per_class
-    folder = stand_in_folder(cache_root(settings.cache_dir), STAND_IN_SEED, count)
+    root = cache_root(settings.cache_dir)
+    if settings.source == "stand_in":
+        count = settings.stand_in_per_class
+        folder = stand_in_folder(root, STAND_IN_SEED, count)
+        arguments = ["stand_in", "--out", str(folder), "--images-per-class", str(count)]
+        arguments += ["--seed", str(STAND_IN_SEED)]
+    else:
+        folder = source_folder(root, settings.source)
+        arguments = ["sources", settings.source]
+        if settings.cache_dir is not None:
+            arguments += ["--cache-dir", settings.cache_dir]
     # A child, since this process must not import the torch side. It leaves a finished set as it is.
-    command = [sys.executable, "-m", "lightning_impl.data.stand_in", "--out", str(folder)]
-    command += ["--images-per-class", str(count), "--seed", str(STAND_IN_SEED)]
+    command = [sys.executable, "-m", f"lightning_impl.data.{arguments[0]}", *arguments[1:]]
     code = subprocess.run(command, check=False).returncode
     if code > 0:
         # Its own line on standard error says why, or that it was stopped.
         sys.exit(code)
     if code < 0:
-        raise UserError(f"drawing the stand-in set {folder} was killed (signal {-code}): start again")
+        raise UserError(f"making the set {folder} was killed (signal {-code}): start again")
     return folder
 
 
@@ -100,7 +107,7 @@ def list_files(profile: str, root: Path, settings: DataSettings) -> ImageFiles:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # It prints what it found, and warns of every .tiff.
         warnings.simplefilter("ignore")
-        listing = _image_module(profile).ImageDataGenerator().flow_from_directory(str(root), shuffle=False)
+        listing = image_module(profile).ImageDataGenerator().flow_from_directory(str(root), shuffle=False)
     class_names = sorted(listing.class_indices, key=listing.class_indices.get)
     kept: list[int] = []
     is_validation: list[bool] = []
@@ -146,7 +153,7 @@ def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -
     """
     from PIL import Image
 
-    load_img = _image_module(profile).load_img
+    load_img = image_module(profile).load_img
     # Pillow raises above twice this figure.
     Image.MAX_IMAGE_PIXELS = LARGEST_MEGAPIXELS * 1_000_000 // 2
     count = len(files.paths)
@@ -180,41 +187,7 @@ def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -
     return Part(images[training], files.labels[training]), Part(images[validation], files.labels[validation])
 
 
-def make_batches(part: Part, classes: int, batch_size: int, shuffle_seed: int | None = None) -> Any:
-    """A `tf.data.Dataset` of one epoch: images float32 `(B, H, W, 3)` in [0, 1], one-hot `(B, classes)`.
-
-    Nothing is augmented, so ImageDataGenerator.flow would only add a Python loop over images. tf.data is
-    Keras's own fast way under both generations, and cached pixels stay uint8: a quarter of the memory that
-    `fit(x, y)` on floats takes. Pixels and split are those of the generator, and each epoch is one whole
-    shuffle, as there.
-
-    Args:
-        part: What to draw from.
-        classes: How many.
-        batch_size: Images a step; the last batch of an epoch may be smaller.
-        shuffle_seed: Of the orders, a new one each epoch. None: the order given.
-    """
-    import tensorflow as tf
-
-    # On a GPU machine too: the pipeline gathers on the CPU.
-    with tf.device("CPU:0"):
-        images, labels = tf.constant(part.images), tf.constant(part.labels)
-        places = tf.data.Dataset.range(len(part.labels))
-        if shuffle_seed is not None:
-            places = places.shuffle(len(part.labels), seed=shuffle_seed, reshuffle_each_iteration=True)
-
-        def fetch(batch: Any) -> tuple[Any, Any]:
-            pixels = tf.cast(tf.gather(images, batch), tf.float32) * RESCALE
-            return pixels, tf.one_hot(tf.gather(labels, batch), classes)
-
-        return (
-            places.batch(batch_size)
-            .map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(tf.data.AUTOTUNE)
-        )
-
-
-def _image_module(profile: str) -> Any:
+def image_module(profile: str) -> Any:
     """Where a generation's ImageDataGenerator and `load_img` are found."""
     if profile == "keras3":
         # What tensorflow.keras.preprocessing.image is, without asking an environment variable.

@@ -17,6 +17,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from keras_reference.backend import PACKAGE_OF_PROFILE, load_keras
+from keras_reference.batches import BatchMaker
 from keras_reference.checkpoints import Checkpoints
 from keras_reference.config import Settings, read_settings
 from keras_reference.data import Part, decode_files, image_folder, list_files
@@ -74,6 +75,15 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
     folder = image_folder(settings.data)
     files = list_files(settings.model.profile, folder, settings.data)
     training, validation = decode_files(settings.model.profile, files, settings.data.image_size)
+    batches = BatchMaker(
+        keras,
+        settings.model.profile,
+        settings.data.augment,
+        len(files.class_names),
+        settings.data.batch_size,
+        settings.data.expand,
+        settings.data.expand_mode == "fixed",
+    )
     # Python's, numpy's and TensorFlow's: start weights and dropout.
     keras.utils.set_random_seed(settings.seed_everything)
     model = build_model(keras, settings.model, len(files.class_names), settings.data.image_size)
@@ -85,11 +95,13 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
     model.summary()
     checkpoints = Checkpoints(run.checkpoints, settings.model.profile)
     started = time.perf_counter()
-    rows = _train(settings, signals, run, checkpoints, callbacks, (keras, model, training, validation))
+    rows = _train(
+        settings, signals, run, checkpoints, callbacks, (keras, model, training, validation), batches
+    )
     seconds = time.perf_counter() - started
 
     best = keras.models.load_model(checkpoints.best, compile=False)
-    predicted = predict_labels(best, validation, settings.data.batch_size)
+    predicted = predict_labels(best, validation, batches)
     run.write_confusion(files.class_names, validation.labels, predicted)
     run.write_result(
         {
@@ -139,6 +151,7 @@ def _train(
     checkpoints: Checkpoints,
     callbacks: list[Any],
     parts: tuple[Any, Any, Part, Part],
+    batches: BatchMaker,
 ) -> list[dict]:
     model = parts[1]
 
@@ -150,7 +163,7 @@ def _train(
     try:
         return fit_arrays(
             *parts,
-            batch_size=settings.data.batch_size,
+            batches=batches,
             max_epochs=settings.trainer.max_epochs,
             seed=settings.seed_everything,
             callbacks=callbacks,

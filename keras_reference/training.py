@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_reference.batches import BatchMaker
 from keras_reference.config import OPTIMIZERS, ModelSettings
-from keras_reference.data import Part, make_batches
+from keras_reference.data import Part
 from keras_reference.models import BUILDERS
 from parity_common.command_errors import EXIT_FAILED, Stopped, UserError, did_you_mean
 
@@ -73,7 +74,7 @@ def fit_arrays(
     training: Part,
     validation: Part,
     *,
-    batch_size: int,
+    batches: BatchMaker,
     max_epochs: int,
     seed: int,
     callbacks: Sequence[Any] = (),
@@ -88,7 +89,7 @@ def fit_arrays(
         model: From `build_model`; its last layer has one unit a class.
         training: Images and labels, shuffled anew each epoch.
         validation: Images and labels.
-        batch_size: Images a step.
+        batches: Makes batches of the two.
         max_epochs: Epochs to train.
         seed: Of the batch orders. Start weights are the model's own already.
         callbacks: More of Keras's callbacks.
@@ -102,7 +103,7 @@ def fit_arrays(
     Raises:
         Stopped: The training loss of an epoch is not finite; exit code 1.
     """
-    classes = model.output_shape[-1]
+    images = batches.images_per_epoch(training)
     rows: list[dict] = []
 
     class EpochRows(keras.callbacks.Callback):
@@ -137,13 +138,13 @@ def fit_arrays(
             }
             row["learning_rate"] = _shortest(_rate(self.model.optimizer))
             row["seconds"] = round(time.perf_counter() - self.started, 3)
-            row["images_per_second"] = round(len(training.labels) / (self.trained - self.started), 1)
+            row["images_per_second"] = round(images / (self.trained - self.started), 1)
             rows.append(row)
             on_epoch(row)
 
     model.fit(
-        make_batches(training, classes, batch_size, shuffle_seed=seed),
-        validation_data=make_batches(validation, classes, batch_size),
+        batches.training(training, seed),
+        validation_data=batches.validation(validation),
         epochs=max_epochs,
         # The dataset shuffles itself; Keras 3 would warn that it cannot.
         shuffle=False,
@@ -154,19 +155,18 @@ def fit_arrays(
     return rows
 
 
-def predict_labels(model: Any, part: Part, batch_size: int) -> NDArray[np.int64]:
+def predict_labels(model: Any, part: Part, batches: BatchMaker) -> NDArray[np.int64]:
     """The most probable class of each image, in the order of `part`.
 
     Args:
         model: With one unit a class in its last layer; it need not be compiled.
         part: What to predict.
-        batch_size: Images a step.
+        batches: Makes its batches.
 
     Returns:
         `(N,)` class numbers.
     """
-    batches = make_batches(part, model.output_shape[-1], batch_size)
-    return model.predict(batches, verbose=0).argmax(axis=1)
+    return model.predict(batches.validation(part), verbose=0).argmax(axis=1)
 
 
 def _rate(optimizer: Any) -> Any:

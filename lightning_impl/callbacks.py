@@ -93,6 +93,8 @@ class EpochLog(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         # Lightning does not call the next hook in an epoch that goes on.
         self.started = time.perf_counter() - self.seconds_before
+        if trainer.is_global_zero:
+            print(f"data: {trainer.datamodule.describe()}", file=sys.stderr)  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started = time.perf_counter()
@@ -110,7 +112,7 @@ class EpochLog(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         # Validation has run by now: Lightning calls this last in an epoch.
         seconds = time.perf_counter() - self.started
-        images = len(trainer.datamodule.training)  # type: ignore[attr-defined]
+        images = trainer.datamodule.images_per_epoch  # type: ignore[attr-defined]
         row = {
             "epoch": trainer.current_epoch,
             "loss": float(trainer.callback_metrics["loss"]),
@@ -122,6 +124,8 @@ class EpochLog(Callback):
             "seconds": round(seconds, 3),
             "images_per_second": round(images / (self.training_seconds or seconds), 1),
         }
+        if not trainer.is_global_zero:
+            return
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.run.append_metrics(row)
         if not sys.stderr.isatty():

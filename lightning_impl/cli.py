@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import RichModelSummary, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from lightning_impl.augment.standardise import standardising_of
 from lightning_impl.callbacks import (
     AtomicCheckpointIO,
     EpochLog,
@@ -31,10 +33,12 @@ from lightning_impl.resume import ExactResume, StepCheckpoint
 from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError
 from parity_common.config_errors import explain
-from parity_common.config_files import find_config, read_config
+from parity_common.config_files import config_names, find_config, read_config
 from parity_common.run_folder import RunFolder
 
 DEFAULT_SEED = 2021
+# Processes that Lightning starts for several devices inherit it.
+RUN_FOLDER_VARIABLE = "KERAS_LIGHTNING_PARITY_RUN_FOLDER"
 
 
 class NamedConfig(ActionConfigFile):
@@ -68,7 +72,12 @@ class FitCLI(LightningCLI):
             ImageData,
             save_config_callback=None,
             seed_everything_default=DEFAULT_SEED,
-            trainer_defaults={"logger": False, "num_sanity_val_steps": 0},
+            trainer_defaults={
+                "logger": False,
+                "num_sanity_val_steps": 0,
+                # ImageData deals a batch out itself, without repeating images to even the numbers.
+                "use_distributed_sampler": False,
+            },
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
             args=arguments,
             run=False,
@@ -98,6 +107,8 @@ class FitCLI(LightningCLI):
         parser.add_argument("--tensorboard", type=bool, default=False, help="Write TensorBoard logs as well.")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data.image_size", "model.image_size")
+        parser.link_arguments("data.augment", "model.standardise", compute_fn=standardising_of)
+        parser.link_arguments("model.profile", "data.profile")
         parser.link_arguments("data.class_names", "model.class_names", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -149,7 +160,38 @@ class FitCLI(LightningCLI):
     def _open_run_folder(self) -> tuple[RunFolder, bool]:
         if self.config.resume is not None:
             return RunFolder(Path(self.config.resume)), True
-        return RunFolder.create(Path(self.config.runs), self.config.name or self.default_name), False
+        if "LOCAL_RANK" in os.environ:
+            # Lightning has started this process beside the first, which has made the folder.
+            if RUN_FOLDER_VARIABLE not in os.environ:
+                raise UserError(
+                    "give --trainer.devices N: Lightning starts the processes itself, no launcher"
+                )
+            return RunFolder(Path(os.environ[RUN_FOLDER_VARIABLE])), True
+        run = RunFolder.create(Path(self.config.runs), self.config.name or self.default_name)
+        os.environ[RUN_FOLDER_VARIABLE] = str(run.path.resolve())
+        return run, False
+
+
+class DataCLI(FitCLI):
+    """Reads a fit's command line and makes its data and model, but neither run folder nor trainer."""
+
+    def instantiate_classes(self) -> None:
+        made = self.parser.instantiate_classes(self.config)
+        self.datamodule, self.model = made.data, made.model
+
+
+def read_data(arguments: list[str]) -> ImageData:
+    """The data of a config, for commands that train nothing.
+
+    Args:
+        arguments: As for the fit.
+
+    Raises:
+        UserError: Anything wrong with them.
+    """
+    if not any(word.startswith(("-c", "--config")) for word in arguments):
+        raise UserError(f"no config given: -c NAME, one of {', '.join(config_names())}, or a path")
+    return DataCLI(arguments, "data").datamodule
 
 
 def _tensorboard(run: RunFolder):

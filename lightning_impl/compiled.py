@@ -103,4 +103,7 @@ class CompiledModule(LightningModule):
         return loss, accuracy
 
     def _log(self, figures: dict[str, Tensor], batch: Batch) -> None:
-        self.log_dict(figures, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch[1]))
+        # Over several processes values and examples are averaged apart, so that the mean is that of one
+        # process; but Lightning 2.6 averages a whole number of examples to a whole number.
+        count: Any = float(len(batch[1]))
+        self.log_dict(figures, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)

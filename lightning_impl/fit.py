@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lightning_impl import __version__
-from parity_common.command_errors import UserError, run_command
+from parity_common.command_errors import Stopped, UserError, run_command
 from parity_common.config_files import config_names, find_config, read_config
 from parity_common.run_folder import RunFolder
 
@@ -24,7 +24,8 @@ matrix, best and last checkpoint.
   --model.profile tf2.4    whose rules hold: tf2.4 | keras3
   --model.optimizer nadam  adam | nadam | rmsprop | sgd, Keras's defaults
   --model.learning_rate R
-  --data.root FOLDER       a folder of class folders; without it the drawn stand-in set is used
+  --data.root FOLDER       a folder of class folders; without it the set of data.source is used
+  --data.source stand_in   stand_in (drawn) | food101 | cifar100 | caltech101 (downloaded)
   --data.stand_in_per_class N
   --data.image_size [H,W]
   --data.batch_size N
@@ -88,8 +89,15 @@ def _fit(arguments: list[str], default_name: str, resumed: RunFolder | None) -> 
         (run.path / "result.json").unlink(missing_ok=True)
     path = run.checkpoints / "last.ckpt" if resumed else None
     del checkpoint
-    trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
-    _close(run, cli)
+    try:
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+    except Stopped as stopped:
+        if trainer.is_global_zero:
+            raise
+        # One line is enough where several processes stop.
+        sys.exit(stopped.exit_code)
+    if trainer.is_global_zero:
+        _close(run, cli)
 
 
 def _close(run: RunFolder, cli) -> None:
@@ -105,7 +113,8 @@ def _close(run: RunFolder, cli) -> None:
     seconds = sum(row["seconds"] for row in rows)
     validated = [row for row in rows if row["val_accuracy"] is not None]
     best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]))
-    labels, predicted = predict_labels(cli.model, run.checkpoints / "best.ckpt", data.val_dataloader())
+    batches = data.validation_in_one_process(cli.model.device)
+    labels, predicted = predict_labels(cli.model, run.checkpoints / "best.ckpt", batches)
     run.write_confusion(data.class_names, labels, predicted)
     run.write_result(
         {
@@ -118,6 +127,7 @@ def _close(run: RunFolder, cli) -> None:
             "training_images": len(data.training),
             "validation_images": len(data.validation),
             "parameters": sum(parameter.numel() for parameter in cli.model.parameters()),
+            "where": {name: choice.value for name, choice in data.choices.items()},
             "seconds": round(seconds, 1),
             "images_per_second": median(row["images_per_second"] for row in rows[1:] or rows),
         }

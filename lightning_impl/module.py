@@ -7,16 +7,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lightning_impl.compiled import CompiledModule
+from lightning_impl.augment.standardise import Standardise
+from lightning_impl.compiled import Batch, CompiledModule
 from lightning_impl.keras_semantics.losses import CategoricalCrossentropy
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.keras_semantics.schedules import Schedule, build_schedule
 from lightning_impl.models import ARCHITECTURES
+from parity_common.augment_settings import AugmentSettings
 from parity_common.command_errors import UserError
 
-# ImageDataGenerator(rescale=1/255): every pixel value times this.
-RESCALE = 1 / 255
+# Images a piece when the training set's figures are worked out.
+CHUNK_IMAGES = 256
 
 
 def scheduled(setting: dict[str, dict[str, Any]] | None, learning_rate: float) -> Schedule | None:
@@ -50,6 +52,8 @@ class Classifier(CompiledModule):
             `{"CosineDecay": {"decay_steps": 3000}}`; null keeps the rate.
         class_names: In label order; the command line takes them from the data.
         image_size: Height and width in pixels; the command line takes it from the data.
+        standardise: Those of ImageDataGenerator's arguments that are not random, by its names; the command
+            line takes them from data.augment. None: its defaults here, rescale 1/255.
 
     Raises:
         UserError: A value out of range, or images too small for the net.
@@ -67,6 +71,7 @@ class Classifier(CompiledModule):
         schedule: dict[str, dict[str, Any]] | None = None,
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (64, 64),
+        standardise: dict[str, Any] | None = None,
     ) -> None:
         if not 0 < learning_rate < float("inf"):
             raise UserError(f"model.learning_rate is {learning_rate}: give a number above 0")
@@ -89,6 +94,7 @@ class Classifier(CompiledModule):
         )
         # Refuses wrong arguments now, not when the training starts.
         self.make_optimizer([nn.Parameter(torch.zeros(1))])
+        self.standardise = Standardise(AugmentSettings(**(standardise or {})), rules, image_size)
         self.class_names = list(class_names)
         self.learning_rate = learning_rate
         self.save_hyperparameters()
@@ -96,12 +102,27 @@ class Classifier(CompiledModule):
         self.example_input_array = torch.zeros(1, *image_size, 3, dtype=torch.uint8)
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """uint8 `(N, H, W, 3)` in 0–255 to float32 `(N, 3, H, W)` in [0, 1], channels_last in memory."""
-        return images.permute(0, 3, 1, 2).to(self.dtype).mul_(RESCALE)
+        """`(N, H, W, 3)` of 0-255, uint8 or float, to `(N, 3, H, W)` standardised, in channels_last."""
+        copied = images.permute(0, 3, 1, 2).to(self.dtype, copy=True, memory_format=torch.channels_last)
+        return self.standardise(copied)
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 images `(N, H, W, 3)` to logits `(N, classes)`."""
+        """Images `(N, H, W, 3)` of 0-255 to logits `(N, classes)`."""
         return self.net(self.preprocess(images))
+
+    def setup(self, stage: str) -> None:
+        """Works out what standardising needs of the training set; a checkpoint's figures replace it."""
+        if stage == "fit" and self.standardise.centres_features:
+            self.standardise.fit(self.trainer.datamodule.training_chunks(CHUNK_IMAGES))  # type: ignore
+
+    def training_step(self, batch: Batch, batch_number: int) -> Tensor:
+        batches = getattr(getattr(self.trainer, "datamodule", None), "training_batches", None)
+        share = 1.0 if batches is None else batches.share(batch_number)
+        if share == 0:
+            # Other processes have the whole of this short batch; this one's place in the mean must be kept.
+            return self.loss_and_accuracy(batch)[0] * 0
+        loss = super().training_step(batch, batch_number)
+        return loss if share == 1 else loss * share
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
         """Probabilities `(N, classes)`."""

@@ -2,7 +2,7 @@
 
 Lightning saves weights, optimizer and loop counters. Kept here beside them: the running means of the epoch
 under way, dropout that does not depend on what came before, and a validation that is repeated whole. The
-order of batches is `data.batches.EpochSampler`'s part.
+order of batches is `data.batches.EpochBatches`'s part.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ExactResume(Callback):
             trainer._logger_connector._first_loop_iter = False
             self.figures = {}
         seed = trainer.datamodule.seed  # type: ignore[attr-defined]
-        torch.manual_seed(step_seed(seed, trainer.fit_loop.total_batch_idx))
+        torch.manual_seed(step_seed(seed, trainer.fit_loop.total_batch_idx, trainer.global_rank))
 
 
 class StepCheckpoint(Checkpoint):
@@ -109,8 +109,7 @@ class StepCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        due = time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES
-        if (due or self.received is not None) and _is_between_steps(trainer, batch_idx):
+        if _is_between_steps(trainer, batch_idx) and self._must_save(trainer):
             self._save(trainer)
             self._stop_if_asked(trainer)
 
@@ -125,9 +124,22 @@ class StepCheckpoint(Checkpoint):
         self._stop_if_asked(trainer)
 
     def _save_and_stop_if_asked(self, trainer: Trainer) -> None:
-        if self.received is not None and not trainer.sanity_checking:
+        # Processes validate different numbers of batches: one that asked the others here might wait for ever.
+        if trainer.world_size == 1 and self.received is not None and not trainer.sanity_checking:
             self._save(trainer)
             self._stop_if_asked(trainer)
+
+    def _must_save(self, trainer: Trainer) -> bool:
+        """Whether a signal has come or a save is due: in this process or, where there are several, in any."""
+        is_due = time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES
+        if trainer.world_size == 1:
+            return is_due or self.received is not None
+        # Signals' numbers begin at 1, which is no signal that is waited for.
+        mine = torch.tensor(self.received or int(is_due), device=trainer.strategy.root_device)
+        largest = int(trainer.strategy.reduce(mine, reduce_op="max"))
+        if largest > 1:
+            self.received = largest
+        return largest > 0
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -159,9 +171,9 @@ class StepCheckpoint(Checkpoint):
         return f"python -m lightning_impl.fit --resume {self.run.path}"
 
 
-def step_seed(seed: int, step: int) -> int:
-    """The seed of torch's generators in one step: a hash of the run's seed and the steps before it."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """The seed of torch's generators in one step: a hash of the run's seed, the step and the process."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])
 
 
 def open_last_checkpoint(run: RunFolder) -> dict:

@@ -305,17 +305,20 @@ import sys
 import numpy as np
 from pathlib import Path
 from keras_reference.backend import load_keras
+from keras_reference.batches import BatchMaker
 from keras_reference.config import DataSettings
-from keras_reference.data import _image_module, decode_files, list_files, make_batches
+from keras_reference.data import decode_files, image_module, list_files
+from parity_common.augment_settings import AugmentSettings
 from parity_common.subset import choose_subset
 
 profile, root = sys.argv[1], Path(sys.argv[2])
-load_keras(profile)
+keras = load_keras(profile)
 settings = DataSettings(validation_split=0.4)
 files = list_files(profile, root, settings)
 print(len(files.paths), flush=True)
 training, validation = decode_files(profile, files, (21, 34))
-generator = _image_module(profile).ImageDataGenerator(rescale=1 / 255, validation_split=0.4)
+generator = image_module(profile).ImageDataGenerator(rescale=1 / 255, validation_split=0.4)
+plain = BatchMaker(keras, profile, AugmentSettings(), 3, 100)
 for flag, name, part in ((True, "validation", validation), (False, "training", training)):
     theirs = generator.flow_from_directory(
         str(root), target_size=(21, 34), shuffle=False, subset=name, batch_size=100
@@ -323,7 +326,7 @@ for flag, name, part in ((True, "validation", validation), (False, "training", t
     ours = [path for path, chosen in zip(files.paths, files.is_validation) if chosen == flag]
     assert ours == list(theirs.filepaths), (ours, theirs.filepaths)
     assert {name: label for label, name in enumerate(files.class_names)} == theirs.class_indices
-    (ours_x, ours_y), = make_batches(part, 3, 100).as_numpy_iterator()
+    (ours_x, ours_y), = plain.validation(part).as_numpy_iterator()
     theirs_x, theirs_y = next(theirs)
     np.testing.assert_array_equal(ours_x, theirs_x)
     np.testing.assert_array_equal(ours_y, theirs_y)
@@ -335,9 +338,42 @@ for label, name in enumerate(files.class_names):
     kept = [of_class[place] for place in choose_subset(len(of_class), 3, 5, label)]
     assert kept == [path for path, number in zip(few.paths, few.labels) if number == label]
 assert few.is_validation.tolist() == [True, False, False] * 3
-shuffled = make_batches(training, 3, 4, shuffle_seed=1)
+shuffled = BatchMaker(keras, profile, AugmentSettings(), 3, 4).training(training, 1)
 first, second = ([y.argmax(1).tolist() for _, y in shuffled.as_numpy_iterator()] for _ in range(2))
 assert first != second and sorted(sum(first, [])) == sorted(sum(second, [])) == sorted(training.labels)
+
+# Augmented and expanded: every image once as it is, twice augmented, anew each epoch unless fixed.
+augment = AugmentSettings(rotation_range=20.0, horizontal_flip=True, featurewise_std_normalization=True)
+count = len(training.labels)
+def epochs(**more):
+    maker = BatchMaker(keras, profile, augment, 3, 4, expand=3, **more)
+    batches = maker.training(training, 1)
+    found = []
+    for _ in range(2):
+        images = {}
+        for number in range(len(batches)):
+            picked = batches.order[number * 4 : (number + 1) * 4]
+            pixels, labels = batches[number]
+            assert (labels.argmax(1) == training.labels[picked % count]).all()
+            images.update(zip(picked.tolist(), pixels))
+        found.append(images)
+        batches.on_epoch_end()
+    return maker, found
+maker, (first, second) = epochs()
+assert sorted(first) == list(range(3 * count)) and maker.images_per_epoch(training) == 3 * count
+rescaled = training.images.astype("float32") / 255
+mean, deviation = rescaled.mean((0, 1, 2)), rescaled.std((0, 1, 2))
+for index in range(count):
+    np.testing.assert_allclose(first[index], (rescaled[index] - mean) / deviation, atol=2e-4)
+    assert (first[index] == second[index]).all()
+    assert not (first[index] == first[index + count]).all()
+    assert not (first[index + count] == first[index + 2 * count]).all()
+    assert not (first[index + count] == second[index + count]).all()
+(maker, (first, second)) = epochs(is_fixed=True)
+assert all((first[index] == second[index]).all() for index in range(3 * count))
+shown, labels = maker.validation(validation)[0]
+standardised = (validation.images[:4].astype("float32") / 255 - mean) / deviation
+np.testing.assert_allclose(shown, standardised, atol=2e-4)
 """
 
 

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lightning_impl.data.batches import EpochSampler
+from lightning_impl.data.batches import EpochBatches
 from lightning_impl.resume import SECONDS_BEFORE_SECOND_SIGNAL, ExactResume
 from parity_common.run_folder import METRIC_COLUMNS, RunFolder
 from parity_tests.entry_point import draw_pictures, fit, start_fit
@@ -25,6 +25,11 @@ from parity_tests.interruption import interrupt_at
 STEPS = 8
 EPOCHS = 3
 MEASURED_TIMES = ("seconds", "images_per_second")
+# By Albumentations, in workers or, without any, in the training process: the same bits.
+AUGMENTED = (
+    *("--data.augment.rotation_range", 30, "--data.augment.horizontal_flip", "true"),
+    *("--data.augment_on", "workers", "--data.expand", "null"),
+)
 QUIET = ("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false")
 
 
@@ -37,6 +42,7 @@ class Room:
 
     def command(self, name: str, *more: object) -> list[object]:
         """A fit of v3 in no time, its run in `runs/NAME`; v3 has dropout and batch normalization."""
+        more = (*AUGMENTED, *more)
         data = ("--data.root", self.images, "--data.image_size", "[16,16]", "--data.batch_size", 4)
         where = ("--data.cache_dir", self.path / "cache", "--runs", "runs", "--name", name)
         return ["-c", "v3", *data, *where, *QUIET, "--trainer.max_epochs", EPOCHS, *more]
@@ -223,7 +229,7 @@ def without_means() -> None:
 
 
 def without_place_in_the_order() -> None:
-    EpochSampler.start_at = lambda self, epoch, items: setattr(self, "epoch", epoch)  # type: ignore
+    EpochBatches.start_at = lambda self, epoch, batches: setattr(self, "epoch", epoch)  # type: ignore
 
 
 @pytest.mark.parametrize(

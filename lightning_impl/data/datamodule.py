@@ -1,48 +1,76 @@
-"""The data of a fit: a folder of class folders, or the stand-in set when none is given."""
+"""The data of a fit: batches of cached images, augmented in workers or on the device."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import torch
 from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lightning_impl.augment import keras_pipeline
+from lightning_impl.data.augmenting import (
+    Augmenter,
+    AugmentOn,
+    Cache,
+    Choice,
+    choose_augment_on,
+    choose_cache,
+)
 from lightning_impl.data.batches import (
     CachedImages,
-    EpochSampler,
+    Chunks,
+    EpochBatches,
+    Picks,
+    Shard,
     as_is,
     end_workers,
-    leave_stopping_to_the_fit,
+    start_worker,
 )
-from lightning_impl.data.cache import open_cache
-from lightning_impl.data.index import ImageIndex, index_folder
-from lightning_impl.data.stand_in import CLASS_NAMES
-from lightning_impl.data.stand_in.draw import MOST_IMAGES_PER_CLASS
-from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
-from parity_common.class_folders import list_classes
+from lightning_impl.data.image_set import ImageSet, check_least
+from lightning_impl.keras_semantics.profile import PROFILES
+from parity_common.augment_settings import AugmentSettings
+from parity_common.cache_folder import cache_root
 from parity_common.command_errors import UserError
-from parity_common.progress import track
+from parity_common.data_sources import Source
+
+# As a loader gives it: the images are absent where they lie on the device.
+Fetched = tuple[Tensor | None, Tensor, Picks]
 
 
 class ImageData(LightningDataModule):
-    """Training and validation batches: images `(B, H, W, 3)` uint8 RGB and labels `(B,)` int64.
+    """Training and validation batches: images `(B, H, W, 3)` RGB of 0-255 and labels `(B,)` int64.
+
+    Images are uint8, and float32 once they are augmented. Several processes get disjoint parts of each batch:
+    `batch_size` counts over all of them, so that a config means the same training on any number.
 
     Args:
-        root: A folder of class folders. None: the stand-in set is drawn once and used.
+        root: A folder of class folders. None: `source` is used.
+        source: Which set where `root` is None: the stand-in is drawn once, the others are downloaded once.
         stand_in_per_class: Images a class of the stand-in set, 2 to 9,999.
         image_size: Height and width in pixels after PIL-nearest resizing.
-        batch_size: Images a step.
+        batch_size: Images a step, over all processes.
         validation_split: In (0, 1): the first part of each class's sorted files is validation.
         subset_per_class: Images a class to keep, drawn before the split. None keeps all.
         subset_seed: Draws the subset.
+        augment: ImageDataGenerator's arguments; what is random is for training images only.
+        expand: Each epoch sees every training image once as it is and so many times less one augmented, 2 or
+            more. None: once, augmented, as ImageDataGenerator.flow does.
+        expand_mode: online augments anew each epoch; fixed draws once, as writing the images to files would.
+        augment_on: workers, one image after the other; device, a batch at once where the net is; or auto.
+        cache: Where decoded images lie during a fit: disk, memory, device; or auto.
         num_workers: Processes that fetch batches; 0 fetches in the training process.
         cache_dir: Where decoded images and the stand-in set lie. None: the user's cache folder.
-        seed: Decides the order of training batches; the command line links it to seed_everything.
+        seed: Decides batch order and augmentation; the command line links it to seed_everything.
+        profile: Whose ImageDataGenerator; the command line links it to model.profile.
 
     Raises:
         UserError: A value out of range.
@@ -51,76 +79,120 @@ class ImageData(LightningDataModule):
     def __init__(
         self,
         root: str | None = None,
+        source: Source = "stand_in",
         stand_in_per_class: int = 200,
         image_size: tuple[int, int] = (64, 64),
         batch_size: int = 32,
         validation_split: float = 0.2,
         subset_per_class: int | None = None,
         subset_seed: int = 0,
+        augment: AugmentSettings = AugmentSettings(),  # noqa: B008, frozen
+        expand: int | None = None,
+        expand_mode: Literal["online", "fixed"] = "online",
+        augment_on: AugmentOn = "auto",
+        cache: Cache = "auto",
         num_workers: int = 0,
         cache_dir: str | None = None,
         seed: int = 0,
+        profile: str = "tf2.4",
     ) -> None:
         super().__init__()
-        _check_range("stand_in_per_class", stand_in_per_class, 2)
-        if stand_in_per_class > MOST_IMAGES_PER_CLASS:
-            raise UserError(
-                f"data.stand_in_per_class is {stand_in_per_class}: give {MOST_IMAGES_PER_CLASS} or less"
-            )
-        _check_range("batch_size", batch_size, 1)
-        _check_range("num_workers", num_workers, 0)
-        _check_range("subset_seed", subset_seed, 0)
-        if subset_per_class is not None:
-            _check_range("subset_per_class", subset_per_class, 2)
-        if min(image_size) < 1:
-            raise UserError(f"data.image_size is {list(image_size)}: give height and width in pixels")
-        if not 0 < validation_split < 1:
-            raise UserError(f"data.validation_split is {validation_split}: give a share between 0 and 1")
-        self.root = Path(root).expanduser() if root is not None else None
-        self.stand_in_per_class = stand_in_per_class
-        self.image_size = image_size
+        self.image_set = ImageSet(
+            Path(root).expanduser() if root is not None else None,
+            source,
+            stand_in_per_class,
+            image_size,
+            validation_split,
+            subset_per_class,
+            subset_seed,
+            cache_root(cache_dir),
+        )
+        check_least("batch_size", batch_size, 1)
+        check_least("num_workers", num_workers, 0)
+        if expand is not None:
+            check_least("expand", expand, 2)
+            if not augment.is_random:
+                raise UserError(
+                    f"data.expand is {expand}, but data.augment changes nothing: give it a range, or leave "
+                    "data.expand out"
+                )
         self.batch_size = batch_size
-        self.validation_split = validation_split
-        self.subset_per_class = subset_per_class
-        self.subset_seed = subset_seed
+        self.augment = augment
+        self.expand = expand
+        self.expand_mode = expand_mode
+        self.augment_on = augment_on
+        self.cache = cache
         self.num_workers = num_workers
-        self.cache_root = cache_root(cache_dir)
         self.seed = seed
+        self.profile = PROFILES[profile]
         self.saved_batches: dict[str, Any] = {}
+        self.training_batches: EpochBatches | None = None
+        self.augmenter: Augmenter | None = None
+        self.choices: dict[str, Choice] = {}
+        self.on_device: Tensor | None = None
         self.loaders: list[DataLoader] = []
         # At its exit Python asks workers to end with a signal that they ignore, and would wait for ever. This
         # comes before it closes their queues, which is of priority 10.
         Finalize(None, end_workers, args=(self.loaders,), exitpriority=20)
 
-    @cached_property
+    @property
     def class_names(self) -> list[str]:
-        """The classes in label order; known before anything is drawn or decoded."""
-        return list(CLASS_NAMES if self.root is None else list_classes(self.root))
+        """The classes in label order."""
+        return self.image_set.class_names
 
-    @cached_property
-    def index(self) -> ImageIndex:
-        """The files and their split; needs the stand-in set to be drawn."""
-        return index_folder(self._folder, self.validation_split, self.subset_per_class, self.subset_seed)
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images an epoch sees, augmented ones counted each."""
+        return len(self.training) * (self.expand or 1)
 
     def prepare_data(self) -> None:
-        """Draws the stand-in set where it is needed and decodes the images into the cache."""
-        if self.root is None:
-            from lightning_impl.data.stand_in.draw_set import draw_set
-
-            draw_set(self._folder, self.stand_in_per_class, STAND_IN_SEED)
-        self._images()
+        """Draws or downloads the set where it is needed and decodes the images into the cache."""
+        self.image_set.prepare()
 
     def setup(self, stage: str) -> None:
-        images = self._images()
-        labels = self.index.labels
-        self.training = CachedImages(images, labels, self.index.places(validation=False))
-        self.validation = CachedImages(images, labels, self.index.places(validation=True))
+        images, index = self.image_set.open_images(), self.image_set.index
+        device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
+        where = choose_cache(self.cache, device, images.nbytes, self.num_workers)
+        self.choices = {"cache": where}
+        fetched: NDArray[np.uint8] | None = np.array(images) if where.value == "memory" else images
+        in_worker = None
+        if self.augment.is_random:
+            self.choices["augment_on"] = choose_augment_on(
+                self.augment_on, device.type, self.num_workers, self.image_set.image_size
+            )
+            places = index.places(validation=False)
+            self.augmenter = Augmenter(
+                keras_pipeline(self.augment, self.profile),
+                self.image_set.image_size,
+                self.seed,
+                plain=len(places) if self.expand else 0,
+                is_fixed=self.expand_mode == "fixed",
+            )
+            if self.choices["augment_on"].value == "workers":
+                in_worker = self.augmenter.in_worker
+        if where.value == "device":
+            if in_worker is not None:
+                raise UserError("data.cache device has no images for workers: give data.augment_on device")
+            self.on_device = torch.from_numpy(np.array(images)).to(device)
+            fetched = None
+        self.training = CachedImages(fetched, index.labels, index.places(validation=False), in_worker)
+        self.validation = CachedImages(fetched, index.labels, index.places(validation=True))
+        if len(self.validation) < self._shard.processes:
+            raise UserError(
+                f"{len(self.validation)} validation images are fewer than {self._shard.processes} processes: "
+                "give --trainer.devices less"
+            )
+
+    def describe(self) -> str:
+        """Where images lie and where augmentation runs, and why: a line for the run's log."""
+        return "; ".join(f"{name} {choice.value} ({choice.reason})" for name, choice in self.choices.items())
 
     def state_dict(self) -> dict[str, Any]:
         """What decides an epoch's batches, for a checkpoint."""
-        files = [self.index.files[place] for place in self.training.places]
+        files = [self.image_set.index.files[place] for place in self.training.places]
         return {
             "data.batch_size": self.batch_size,
+            "data.expand": self.expand,
             "seed_everything": self.seed,
             "the training images": hashlib.sha256("\n".join(files).encode()).hexdigest()[:16],
         }
@@ -137,7 +209,7 @@ class ImageData(LightningDataModule):
         Raises:
             UserError: The epoch that goes on had begun with other batches.
         """
-        sampler = EpochSampler(len(self.training), self.seed)
+        sampler = EpochBatches(self.images_per_epoch, self.batch_size, self.seed, self._shard)
         if self.trainer is not None:
             loop = self.trainer.fit_loop
             batches = loop.epoch_loop.batch_progress.current.ready if loop.restarting else 0
@@ -147,20 +219,49 @@ class ImageData(LightningDataModule):
                 warnings.filterwarnings(
                     "ignore", message="You're resuming from a checkpoint that ended before"
                 )
-            sampler.start_at(self.trainer.current_epoch, batches * self.batch_size)
+            sampler.start_at(self.trainer.current_epoch, batches)
+        self.training_batches = sampler
         return self._loader(self.training, sampler)
 
+    def training_chunks(self, images: int) -> Sequence[Tensor]:
+        """The training images as they are, `(images, H, W, 3)` uint8 each but the last."""
+        return Chunks(self.image_set.open_images(), self.training.places, images)
+
     def val_dataloader(self) -> DataLoader:
-        return self._loader(self.validation, None)
+        return self._loader(self.validation, self._in_order(self._shard))
+
+    def validation_in_one_process(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """All of the validation images and labels, in order, in batches on a device."""
+        for images, labels, picks in self._loader(self.validation, self._in_order(Shard())):
+            yield self.finish((None if images is None else images.to(device), labels.to(device), picks))
+
+    def on_after_batch_transfer(self, batch: Fetched | Tensor, dataloader_idx: int) -> Any:
+        # Lightning sends the model's example input through here, for its table.
+        return batch if isinstance(batch, Tensor) else self.finish(batch)
+
+    @torch.no_grad()
+    def finish(self, batch: Fetched) -> tuple[Tensor, Tensor]:
+        """Images and labels of a batch from a loader: what is left to do on the device.
+
+        Images that lie there are fetched, and those of a training batch augmented, if no worker has done so.
+        """
+        images, labels, picks = batch
+        part = self.training if picks.is_training else self.validation
+        if images is None:
+            assert self.on_device is not None
+            images = self.on_device[torch.from_numpy(part.rows(picks)).to(self.on_device.device)]
+        if picks.is_training and self.augmenter is not None and part.augment is None:
+            images = self.augmenter.on_device(images, picks)
+        return images, labels
 
     @property
-    def _folder(self) -> Path:
-        if self.root is not None:
-            return self.root
-        return stand_in_folder(self.cache_root, STAND_IN_SEED, self.stand_in_per_class)
+    def _shard(self) -> Shard:
+        return (
+            Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else Shard()
+        )
 
-    def _images(self):
-        return open_cache(self.index, self.image_size, self.cache_root / "decoded", track("decoding"))
+    def _in_order(self, shard: Shard) -> EpochBatches:
+        return EpochBatches(len(self.validation), self.batch_size, None, shard)
 
     def _check_same_batches(self) -> None:
         for name, now in self.state_dict().items():
@@ -170,20 +271,16 @@ class ImageData(LightningDataModule):
                     "go on with what it had, or start anew without --resume"
                 )
 
-    def _loader(self, part: CachedImages, sampler: EpochSampler | None) -> DataLoader:
+    def _loader(self, part: CachedImages, batches: EpochBatches) -> DataLoader:
         loader = DataLoader(
             part,
-            batch_size=self.batch_size,
-            sampler=sampler,
+            # A sampler of whole batches: Lightning tells it, and no batch sampler, of each epoch.
+            sampler=batches,
+            batch_size=None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             collate_fn=as_is,
-            worker_init_fn=leave_stopping_to_the_fit,
+            worker_init_fn=start_worker,
         )
         self.loaders.append(loader)
         return loader
-
-
-def _check_range(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"data.{name} is {value}: give {least} or more")

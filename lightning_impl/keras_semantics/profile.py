@@ -42,6 +42,14 @@ class Profile:
         first_figure_is_best: Whether a callback takes the first figure for the best, even one that is no
             number, and compares in float32 (Keras 3.15, callbacks/monitor_callback.py); tf_keras 2.21 begins
             at infinity and compares as Python does (callbacks.py).
+        affine_centre_offset: ImageDataGenerator turns an image about side / 2 plus this, in pixels
+            (keras-preprocessing 1.1.2 image/affine_transformations.py and keras 3.15
+            legacy/preprocessing/image.py, `transform_matrix_offset_center`).
+        affine_takes_x_first: Whether its matrix acts on (column, row), as Keras 3.15's, or on (row, column).
+        brightness_stretches: Whether its brightness_range stretches each image to 0-255 first, as
+            keras-preprocessing 1.1.2 does (`array_to_img(scale=True)`).
+        whitening_is_of_covariance: Whether ImageDataGenerator's zca_whitening decomposes the covariance, as
+            keras-preprocessing 1.1.2 does, or the images, as keras 3.15 (`fit` in the files above).
     """
 
     name: str
@@ -56,11 +64,15 @@ class Profile:
     callbacks_guess_by_name: bool
     binary_logarithm_adds_epsilon: bool
     first_figure_is_best: bool
+    affine_centre_offset: float
+    affine_takes_x_first: bool
+    brightness_stretches: bool
+    whitening_is_of_covariance: bool
 
 
 TF24 = Profile(
     name="tf2.4",
-    stands_for="TF 2.4's tf.keras; oracle: tf_keras with its legacy optimizers",
+    stands_for="TF 2.4's tf.keras; oracle: tf_keras with its legacy optimizers, keras-preprocessing 1.1.2",
     fused_batch_norm_is_unbiased=True,
     batch_norm_decay_is_float32=True,
     nadam_momentum_decay=0.004,
@@ -71,6 +83,10 @@ TF24 = Profile(
     callbacks_guess_by_name=True,
     binary_logarithm_adds_epsilon=True,
     first_figure_is_best=False,
+    affine_centre_offset=0.5,
+    affine_takes_x_first=False,
+    brightness_stretches=True,
+    whitening_is_of_covariance=True,
 )
 KERAS3 = Profile(
     name="keras3",
@@ -85,5 +101,9 @@ KERAS3 = Profile(
     callbacks_guess_by_name=False,
     binary_logarithm_adds_epsilon=False,
     first_figure_is_best=True,
+    affine_centre_offset=-0.5,
+    affine_takes_x_first=True,
+    brightness_stretches=False,
+    whitening_is_of_covariance=False,
 )
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (TF24, KERAS3)}

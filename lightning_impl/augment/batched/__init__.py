@@ -1,0 +1,1 @@
+"""An `A.Compose` run on a whole batch, on the device where the batch lies."""

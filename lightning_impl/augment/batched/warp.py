@@ -1,0 +1,100 @@
+"""One bilinear warp of a batch, each image by a matrix of its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+# nearest, reflect, wrap and constant are scipy's, as ImageDataGenerator has them; the others OpenCV's.
+# `fade` is BORDER_CONSTANT, which blends the last pixels with the fill, `mirror` is BORDER_REFLECT_101.
+Border = Literal["nearest", "reflect", "wrap", "constant", "fade", "mirror"]
+GRID_SAMPLE = {"nearest": "border", "reflect": "reflection", "mirror": "reflection", "fade": "zeros"}
+
+
+def warp(
+    images: Tensor,
+    matrices: NDArray[np.float64],
+    border: Border,
+    fill: Tensor | float = 0.0,
+    out_size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Takes each output pixel from where its image's matrix says.
+
+    Args:
+        images: `(N, C, H, W)` float32 or float64.
+        matrices: `(N, 2, 3)`: (row, column) of the input = matrix @ (row, column, 1) of the output.
+        border: What lies outside an image.
+        fill: Grey level of `constant` and `fade`: a number, or `(C, 1, 1)`.
+        out_size: Height and width of the result; the images' own by default.
+
+    Returns:
+        `(N, C, *out_size)`.
+    """
+    height, width = images.shape[2:]
+    out_height, out_width = out_size or (height, width)
+    if border in ("wrap", "constant"):
+        return _warp_as_scipy(images, matrices, border, fill, (out_height, out_width))
+    corners = border == "mirror"
+    # grid_sample's coordinates run from -1 to 1, over the pixels' centres or over their outer edges. They are
+    # worked out in float64 and rounded once.
+    scaled = np.empty_like(matrices)
+    for axis, side in ((0, height), (1, width)):
+        span = max(side - 1, 1) if corners else side
+        scaled[:, axis] = matrices[:, axis] * (2 / span)
+        scaled[:, axis, 2] += (0 if corners else 1 / side) - 1
+    grid = _coordinates(images, scaled, (out_height, out_width))
+    if border == "fade":
+        images = images - fill
+    warped = grid_sample(images, grid, "bilinear", GRID_SAMPLE[border], align_corners=corners)
+    return warped + fill if border == "fade" else warped
+
+
+def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Tensor:
+    """The input's column and row for each output pixel, `(N, *size, 2)`.
+
+    A sum of a row's and a column's part: affine_grid's product of matrices costs as much as the sampling.
+    """
+    # Columns come first in grid_sample.
+    numbers = torch.from_numpy(matrices[:, ::-1].copy()).to(images.device, images.dtype)
+    row = torch.arange(size[0], dtype=images.dtype, device=images.device)
+    column = torch.arange(size[1], dtype=images.dtype, device=images.device)
+    by_row = numbers[:, :, 0, None] * row
+    by_column = torch.addcmul(numbers[:, :, 2, None], numbers[:, :, 1, None], column)
+    grid = torch.empty((len(images), *size, 2), dtype=images.dtype, device=images.device)
+    for axis in range(2):
+        torch.add(by_row[:, axis, :, None], by_column[:, axis, None, :], out=grid[..., axis])
+    return grid
+
+
+def _warp_as_scipy(
+    images: Tensor, matrices: NDArray, border: Border, fill: Tensor | float, size: tuple[int, int]
+) -> Tensor:
+    """Modes that only scipy has: scipy 1.17 ndimage/src/ni_interpolation.c, `map_coordinate`."""
+    height, width = images.shape[2:]
+    exact = images.double()
+    columns, rows = _coordinates(exact, matrices, size).unbind(-1)
+    if border == "wrap":
+        # Its period is one pixel short: the last pixel is the first again.
+        rows, columns = (_wrapped(at, side - 1) for at, side in ((rows, height), (columns, width)))
+        outside = None
+    else:
+        outside = (rows < 0) | (rows > height - 1) | (columns < 0) | (columns > width - 1)
+    grid = torch.stack((columns * (2 / max(width - 1, 1)) - 1, rows * (2 / max(height - 1, 1)) - 1), dim=-1)
+    warped = grid_sample(exact, grid, "bilinear", "border", align_corners=True).to(images.dtype)
+    if outside is None:
+        return warped
+    filling = torch.as_tensor(fill, dtype=images.dtype, device=images.device)
+    return torch.where(outside[:, None], filling, warped)
+
+
+def _wrapped(at: Tensor, period: int) -> Tensor:
+    if period == 0:
+        return torch.zeros_like(at)
+    below = at + period * (torch.floor(-at / period) + 1)
+    above = at - period * torch.floor(at / period)
+    return torch.where(at < 0, below, torch.where(at > period, above, at))

@@ -1,0 +1,197 @@
+"""Random numbers that are a function of (seed, epoch, index, draw), for an image or a whole batch at once.
+
+Image `index` of `epoch` has a stream of its own: its n-th number is splitmix64 of the stream's key and n
+(Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). Nothing is remembered between
+images, so that workers, batch sizes, order and resumption cannot change what an image gets, and a batch's
+numbers come out of one vectorised expression. `Draws` is the batch's side; `counter_state` dresses the same
+streams up as the two generators that Albumentations takes, so that both sides draw the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import MutableSequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+GOLDEN = 0x9E3779B97F4A7C15
+MIX_1 = 0xBF58476D1CE4E5B9
+MIX_2 = 0x94D049BB133111EB
+WORD = 0xFFFFFFFFFFFFFFFF
+
+Rows = NDArray[np.int64]
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The output function of splitmix64; uint64 wraps around as the algorithm wants it."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(MIX_2)
+    return state ^ (state >> np.uint64(31))
+
+
+def stream_keys(seed: int, epoch: int, indices: ArrayLike) -> NDArray[np.uint64]:
+    """The key of each image's stream, `(N,)`.
+
+    Args:
+        seed: Of the run, 0 or more.
+        epoch: From 0.
+        indices: `(N,)` places in the epoch's unshuffled order, 0 or more.
+    """
+    key = np.zeros(1, np.uint64)
+    for part in (seed, epoch):
+        key = _mix(key + np.uint64(part & WORD) + np.uint64(GOLDEN))
+    return _mix(key + np.asarray(indices, np.uint64) * np.uint64(GOLDEN) + np.uint64(GOLDEN))
+
+
+class Draws:
+    """The streams of a batch's images, each with a position of its own.
+
+    Methods take `rows`, the images that draw, and give one number a row, in that order. The arithmetic is
+    that of Python's `random` and numpy's `Generator` over the same uniform number: see `CounterRandom` and
+    `CounterGenerator`, its twins for one image.
+
+    Args:
+        keys: `(N,)` from `stream_keys`.
+    """
+
+    def __init__(self, keys: NDArray[np.uint64]) -> None:
+        self.keys = keys
+        self.drawn = np.zeros(len(keys), np.uint64)
+
+    @property
+    def all_rows(self) -> Rows:
+        return np.arange(len(self.keys))
+
+    def random(self, rows: Rows) -> NDArray[np.float64]:
+        """Uniform in [0, 1), 53 bits."""
+        self.drawn[rows] += np.uint64(1)
+        bits = _mix(self.keys[rows] + self.drawn[rows] * np.uint64(GOLDEN))
+        return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def uniform(self, low: float, high: float, rows: Rows) -> NDArray[np.float64]:
+        """Uniform between `low` and `high`."""
+        return low + (high - low) * self.random(rows)
+
+    def below(self, count: int | NDArray[np.int64], rows: Rows) -> NDArray[np.int64]:
+        """Whole numbers in [0, count)."""
+        return (self.random(rows) * count).astype(np.int64)
+
+    def randint(self, low: int, high: int, rows: Rows) -> NDArray[np.int64]:
+        """Whole numbers from `low` to `high`, both included, as `random.Random.randint`."""
+        return low + self.below(high - low + 1, rows)
+
+    def weighted(self, weights: ArrayLike, rows: Rows) -> NDArray[np.int64]:
+        """Places in `weights`, each as likely as its weight, as `Generator.choice(n, p=weights)`."""
+        return _place(weights, self.random(rows))
+
+    def distinct(self, count: int, kept: int, rows: Rows) -> NDArray[np.int64]:
+        """`kept` different whole numbers in [0, count) a row, `(len(rows), kept)`, in random order."""
+        keys = np.stack([self.random(rows) for _ in range(count)], axis=1)
+        return np.argsort(keys, axis=1, kind="stable")[:, :kept]
+
+    def orders(self, count: int, rows: Rows) -> NDArray[np.int64]:
+        """A random order of `range(count)` a row, `(len(rows), count)`, as `Generator.shuffle` of a list."""
+        order = np.tile(np.arange(count), (len(rows), 1))
+        here = np.arange(len(rows))
+        for last in range(count - 1, 0, -1):
+            other = self.below(last + 1, rows)
+            order[here, last], order[here, other] = order[here, other], order[here, last]
+        return order
+
+
+class _Stream:
+    """One image's stream, in Python's whole numbers: numpy's scalars would cost three times as much."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.drawn = 0
+
+    def next(self) -> float:
+        self.drawn += 1
+        state = (self.key + self.drawn * GOLDEN) & WORD
+        state = ((state ^ (state >> 30)) * MIX_1) & WORD
+        state = ((state ^ (state >> 27)) * MIX_2) & WORD
+        return ((state ^ (state >> 31)) >> 11) * 2.0**-53
+
+
+class CounterRandom(random.Random):
+    """Python's generator over a stream: `uniform`, `randint`, `choice` and the rest take one number each."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self.stream = stream
+        super().__init__(0)
+
+    def seed(self, *arguments: Any) -> None:
+        """The stream is the seed."""
+
+    def random(self) -> float:
+        return self.stream.next()
+
+    def getrandbits(self, k: int) -> int:
+        words = [int(self.stream.next() * 2**32) for _ in range((k + 31) // 32)]
+        return sum(word << (32 * place) for place, word in enumerate(words)) >> (len(words) * 32 - k)
+
+    def _randbelow(self, n: int) -> int:
+        return int(self.stream.next() * n)
+
+
+class CounterGenerator:
+    """numpy's Generator over a stream, as far as Albumentations' own choices and the batched transforms go.
+
+    Any other method is that of a numpy Generator seeded from the stream: as reproducible, but with no twin
+    in `Draws`.
+    """
+
+    def __init__(self, stream: _Stream) -> None:
+        self.stream = stream
+
+    def random(self, size: int | None = None) -> Any:
+        return self.stream.next() if size is None else np.array([self.stream.next() for _ in range(size)])
+
+    def uniform(self, low: float = 0.0, high: float = 1.0, size: int | None = None) -> Any:
+        return low + (high - low) * self.random(size)
+
+    def integers(self, low: ArrayLike, high: ArrayLike | None = None, size: int | None = None) -> Any:
+        first, end = (np.asarray(0), np.asarray(low)) if high is None else (np.asarray(low), np.asarray(high))
+        drawn = self.random(size) * (end - first)
+        return int(first + int(drawn)) if size is None else first + drawn.astype(np.int64)
+
+    def choice(
+        self, a: int, size: int | None = None, replace: bool = True, p: ArrayLike | None = None
+    ) -> Any:
+        if p is not None:
+            return _place(p, self.random(size))
+        if replace:
+            return self.integers(0, a, size)
+        keys = np.array([self.stream.next() for _ in range(a)])
+        return np.argsort(keys, kind="stable")[:size]
+
+    def shuffle(self, x: MutableSequence[Any]) -> None:
+        for last in range(len(x) - 1, 0, -1):
+            other = int(self.stream.next() * (last + 1))
+            x[last], x[other] = x[other], x[last]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(np.random.default_rng(int(self.stream.next() * 2**53)), name)
+
+
+def _place(weights: ArrayLike, numbers: Any) -> Any:
+    """numpy 2.4, random/_generator.pyx, `Generator.choice`: where in the running sum a number falls."""
+    edges = np.cumsum(weights)
+    return np.searchsorted(edges / edges[-1], numbers, side="right")
+
+
+def counter_state(seed: int, epoch: int, index: int) -> tuple[CounterGenerator, CounterRandom]:
+    """One image's stream for `A.Compose.set_random_state`.
+
+    Args:
+        seed: Of the run, 0 or more.
+        epoch: From 0.
+        index: The image's place in the epoch's unshuffled order.
+    """
+    stream = _Stream(int(stream_keys(seed, epoch, [index])[0]))
+    return CounterGenerator(stream), CounterRandom(stream)
