@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
+from porting.data_trace import DataTrace
 from porting.trace import Trace
 
 REPOSITORY = Path(__file__).parents[1]
@@ -32,6 +34,7 @@ def build(keras):
 """
 
 FindTrace = Callable[..., Trace]
+DataTraces = Callable[[str, str], tuple[DataTrace, Path]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -119,6 +122,61 @@ def training_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFact
         return Trace(folder / (f"training_cases-{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
 
     return find
+
+
+# An odd size, names whose order shows, and every kind of operation.
+DATA_SETTINGS = {
+    "all": ("21,34", {**AFFINE, "brightness_range": [0.5, 1.6], "channel_shift_range": 30.0}),
+    # Fewer values an image than images, or the covariance is singular.
+    "whitened": (
+        "2,2",
+        {"zca_whitening": True, "zca_epsilon": 0.1, "rescale": 1 / 255, "rotation_range": 20.0},
+    ),
+}
+RECORD_DATA = (
+    "import json, sys; from keras_reference.record_data import run; [run(a) for a in json.loads(sys.argv[1])]"
+)
+
+
+@pytest.fixture(scope="session")
+def data_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> DataTraces:
+    """What both generations do with a folder of pictures, recorded in Keras.
+
+    Returns:
+        A function of profile and DATA_SETTINGS' name that gives the trace and the folder.
+    """
+    where = tmp_path_factory.mktemp("data")
+    folder = draw_awkward_pictures(where / "pictures")
+    out = {(profile, name): where / f"{profile}-{name}" for profile in PROFILES for name in DATA_SETTINGS}
+    children = []
+    for profile in PROFILES:
+        runs = [
+            [
+                f"--images={folder}",
+                f"--profile={profile}",
+                f"--out={out[profile, name]}",
+                f"--image-size={size}",
+                "--validation-split=0.3",
+                "--sample=18",
+                "--batch=8",
+                f"--augment={json.dumps(augment)}",
+            ]
+            for name, (size, augment) in DATA_SETTINGS.items()
+        ]
+        children.append(
+            subprocess.Popen(
+                [sys.executable, "-c", RECORD_DATA, json.dumps(runs)],
+                cwd=REPOSITORY,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for child in children:
+        _, errors = child.communicate()
+        if child.returncode:
+            pytest.fail(f"recording data failed: {errors}", pytrace=False)
+    return lambda profile, name: (DataTrace(out[profile, name]), folder)
 
 
 def record_at_once(runs: dict[str, list[list[str]]]) -> None:

@@ -19,6 +19,7 @@ from lightning_impl.keras_semantics.profile import KERAS3, PROFILES, TF24, Profi
 from parity_common.augment_settings import AugmentSettings
 from parity_tests.augment_cases import (
     CASES,
+    FLAT,
     NOISE,
     PHOTO_LIKE,
     augmented_by_albumentations,
@@ -100,7 +101,7 @@ def test_affine_and_flips_match_keras(
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("size", [(64, 64), (45, 67)])
-@pytest.mark.parametrize("kind", [PHOTO_LIKE, NOISE])
+@pytest.mark.parametrize("kind", [PHOTO_LIKE, NOISE, FLAT])
 def test_all_operations_match_keras(profile: str, kind: str, size: tuple[int, int]) -> None:
     for executor, found in by_both(CASES["all"], PROFILES[profile], images_of(kind, 200, size)).items():
         assert found.worst <= WHOLE_LEVELS, (executor, found)
@@ -121,6 +122,14 @@ def test_a_wrong_rule_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> 
     for found in by_both(CASES[case], PROFILES["tf2.4"], images_of(PHOTO_LIKE, 30, (64, 64))).values():
         assert found.worst > 10 * WHOLE_LEVELS
         assert found.share_equal < EQUAL_SHARE
+
+
+def test_a_hair_beside_whole_levels_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why warps are rounded to parts of a level: else plain white becomes 254 by the next operation."""
+    monkeypatch.setattr(keras_operations, "PARTS_OF_A_LEVEL", 2**24)
+    found = by_both(CASES["all"], TF24, images_of(FLAT, 100, (64, 64)))
+    assert found["albumentations"].share_equal >= EQUAL_SHARE
+    assert found["batched"].share_equal < EQUAL_SHARE
 
 
 def test_swapped_centre_shows_on_images_that_are_not_square(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from conftest import REPOSITORY, FindTrace
+from conftest import REPOSITORY, DataTraces, FindTrace
 
 from parity_tests.training_ports import PORTS
 from porting.case import Case
+from porting.data_rung import data
 from porting.differences import DIFFERENCES, by_number
 from porting.differences_page import Caught, outcome, page
 from porting.ladder import climb
@@ -17,7 +18,7 @@ from porting.ladder import climb
 FAULTS = [
     (difference.number, profile, dtype)
     for difference in DIFFERENCES
-    if difference.fault is not None
+    if difference.fault is not None or difference.data_fault is not None
     for profile in difference.profiles
     for dtype in difference.dtypes
 ]
@@ -27,12 +28,16 @@ Seed = Callable[[str, str, str], Caught]
 
 
 @pytest.fixture(scope="module")
-def seeded(training_traces: FindTrace) -> Seed:
+def seeded(training_traces: FindTrace, data_traces: DataTraces) -> Seed:
     """Puts a fault into its port and climbs; each once."""
 
     @cache
     def find(number: str, profile: str, dtype: str) -> Caught:
         difference = by_number(number)
+        if difference.data_fault is not None:
+            trace, folder = data_traces(profile, "whitened" if number == "D40" else "all")
+            found = data(trace, difference.data_fault(trace), folder)
+            return Caught("" if found.holds else found.name, found.layer, False, False, False)
         trace = training_traces(difference.case, profile, dtype)
         cases: list[Case] = []
 
@@ -51,7 +56,10 @@ def seeded(training_traces: FindTrace) -> Seed:
     ("number", "profile", "dtype"), [pytest.param(*each, id="-".join(each)) for each in FAULTS]
 )
 def test_fault_is_caught_at_its_rung(seeded: Seed, number: str, profile: str, dtype: str) -> None:
-    assert seeded(number, profile, dtype).rung == by_number(number).rung
+    caught = seeded(number, profile, dtype)
+    assert caught.rung == by_number(number).rung
+    if by_number(number).data_fault is not None:
+        assert caught.layer == by_number(number).case
 
 
 def test_page_says_what_was_found(seeded: Seed, request: pytest.FixtureRequest) -> None:
@@ -67,4 +75,4 @@ def test_numbers_are_given_once_and_in_order() -> None:
     numbers = [difference.number for difference in DIFFERENCES]
     assert numbers == sorted(set(numbers))
     for difference in DIFFERENCES:
-        assert difference.fault is not None or difference.note, difference.number
+        assert difference.fault or difference.data_fault or difference.note, difference.number

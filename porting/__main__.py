@@ -1,4 +1,7 @@
-"""`python -m porting audit TRACE --port package.module:Class`, and `python -m porting record ...`."""
+"""`python -m porting audit TRACE --port package.module:Class`, and `python -m porting record ...`.
+
+A trace of an image folder: `audit TRACE --images FOLDER`, and `record-data ...`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,9 +22,13 @@ from rich.text import Text
 
 from parity_common.command_errors import UserError, run_command
 from porting.case import RUNG_NUMBERS, RungResult
+from porting.data_port import DataPort
+from porting.data_rung import data
+from porting.data_trace import DataTrace
 from porting.ladder import climb, rungs_of
 from porting.replay import load_port
 from porting.trace import Trace
+from porting.trace_folder import TraceFolder
 
 EXIT_PARTS = 1
 
@@ -32,21 +40,36 @@ class _Parser(argparse.ArgumentParser):
 
 def audit(arguments: argparse.Namespace) -> int:
     """Climbs the ladder, prints one line a rung, and returns the exit code: 0, or 1 when a rung parts."""
+    if (arguments.port is None) == (arguments.images is None):
+        raise UserError("give --port MODULE:CLASS for a model's trace, --images FOLDER for an image folder's")
+    if arguments.images is not None:
+        return _audit_data(arguments)
     trace = Trace(arguments.trace)
     results = climb(trace, load_port(arguments.port))
+    subject = f"{arguments.port} against {trace.folder} ({trace.model_name}, {trace.profile}, {trace.dtype})"
     if arguments.json:
-        _write_json(arguments.json, trace, arguments.port, results)
-    _print(trace, arguments.port, results)
+        said = {"port": arguments.port, "model": trace.model_name, "dtype": trace.dtype}
+        _write_json(arguments.json, trace, said, results)
+    _print(subject, results, [rung.__name__ for rung in rungs_of(trace)])
     return 0 if all(result.holds for result in results) else EXIT_PARTS
 
 
-def record(arguments: argparse.Namespace) -> int:
-    """Runs the recorder as a child process: Keras must not be loaded where torch is."""
-    from keras_reference import record as recorder
+def _audit_data(arguments: argparse.Namespace) -> int:
+    """Rung 8 alone, of a data trace."""
+    trace = DataTrace(arguments.trace)
+    result = data(trace, DataPort(trace), arguments.images)
+    if arguments.json:
+        _write_json(arguments.json, trace, {"images": str(arguments.images)}, [result])
+    _print(f"{arguments.images} against {trace.folder} ({trace.profile})", [result], ["data"])
+    return 0 if result.holds else EXIT_PARTS
 
+
+def record(arguments: argparse.Namespace) -> int:
+    """Runs a recorder as a child process: Keras must not be loaded where torch is."""
+    recorder = import_module(f"keras_reference.{arguments.recorder}")
     python = arguments.keras_python or sys.executable
     # The script names itself in the trace's birth certificate, as seen from the working folder.
-    script = os.path.relpath(recorder.__file__)
+    script = os.path.relpath(str(recorder.__file__))
     try:
         return subprocess.run([python, script, *arguments.recorder_arguments], check=False).returncode
     except OSError as error:
@@ -56,21 +79,26 @@ def record(arguments: argparse.Namespace) -> int:
 def main(words: list[str] | None = None) -> int:
     """The command. Arguments that `record` does not know go on to the recorder as they are."""
     parser = _Parser(prog="python -m porting", description="Prove that a torch port equals its Keras model.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="audit|record")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="audit|record|record-data")
     one = commands.add_parser("audit", help="compare a port with a trace, rung by rung")
     one.add_argument("trace", type=Path, help="the trace folder")
-    one.add_argument("--port", required=True, metavar="MODULE:CLASS", help="the torch module's class")
+    one.add_argument("--port", metavar="MODULE:CLASS", help="the torch module's class, for a model's trace")
+    one.add_argument("--images", type=Path, metavar="FOLDER", help="the folder, for an image folder's trace")
     one.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
     one.set_defaults(run=audit)
-    # Without abbreviations: the recorder's own --keras must not be taken for --keras-python.
-    two = commands.add_parser(
-        "record",
-        help="record a Keras model (takes all of record.py's arguments)",
-        add_help=False,
-        allow_abbrev=False,
-    )
-    two.add_argument("--keras-python", metavar="PYTHON", help="the interpreter that has the model's Keras")
-    two.set_defaults(run=record)
+    for name, subject in (("record", "a Keras model"), ("record-data", "what Keras does with a folder")):
+        recorder = name.replace("-", "_")
+        # Without abbreviations: the recorder's own --keras must not be taken for --keras-python.
+        two = commands.add_parser(
+            name,
+            help=f"record {subject} (takes all of {recorder}.py's arguments)",
+            add_help=False,
+            allow_abbrev=False,
+        )
+        two.add_argument(
+            "--keras-python", metavar="PYTHON", help="the interpreter that has the model's Keras"
+        )
+        two.set_defaults(run=record, recorder=recorder)
     arguments, rest = parser.parse_known_args(words)
     if rest and arguments.run is audit:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -78,7 +106,7 @@ def main(words: list[str] | None = None) -> int:
     return arguments.run(arguments)
 
 
-def _print(trace: Trace, port: str, results: list[RungResult]) -> None:
+def _print(subject: str, results: list[RungResult], rungs: list[str]) -> None:
     table = Table(box=None, header_style="", pad_edge=False)
     for heading in ("rung", "", "compared", "worst residual", "at", "tolerance"):
         table.add_column(heading, no_wrap=True)
@@ -93,26 +121,23 @@ def _print(trace: Trace, port: str, results: list[RungResult]) -> None:
             result.layer,
             f"{worst.tolerance:.2g}" if worst is not None and worst.tolerance else "exact",
         )
-    for rung in rungs_of(trace)[reached:]:
-        table.add_row(f"{RUNG_NUMBERS[rung.__name__]} {rung.__name__}", "not reached")
+    for rung in rungs[reached:]:
+        table.add_row(f"{RUNG_NUMBERS[rung]} {rung}", "not reached")
     # Cut to a pipe's 80 columns the figures would be gone.
     console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True)
-    console.print(Text(f"{port} against {trace.folder} ({trace.model_name}, {trace.profile}, {trace.dtype})"))
+    console.print(Text(subject))
     console.print(table)
     if not results[-1].holds:
         last = results[-1]
-        console.print(
-            Text(f"The port parts at rung {last.number} {last.name}, layer {last.layer}: {last.fault}")
-        )
+        where = f", layer {last.layer}" if last.name != "data" else ""
+        console.print(Text(f"The port parts at rung {last.number} {last.name}{where}: {last.fault}"))
 
 
-def _write_json(path: Path, trace: Trace, port: str, results: list[RungResult]) -> None:
+def _write_json(path: Path, trace: TraceFolder, said: dict[str, str], results: list[RungResult]) -> None:
     report = {
         "trace": str(trace.folder),
-        "port": port,
-        "model": trace.model_name,
+        **said,
         "profile": trace.profile,
-        "dtype": trace.dtype,
         "holds": all(result.holds for result in results),
         "rungs": [
             {"number": result.number} | asdict(result) | {"holds": result.holds, "residual": result.residual}

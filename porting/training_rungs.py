@@ -167,33 +167,58 @@ def _one_step(walked: Walk, trace: Trace, reference: Walk | None = None) -> list
 def trajectory(case: Case) -> RungResult:
     """Rung 9: the whole training: every step's loss and learning rate, every epoch's figures, the end.
 
-    In float32 only the first steps (last_bits.py).
+    In float32 only the first steps.
     """
     trace, training = case.trace, training_of(case.trace)
     single = trace.dtype == "float32"
     steps = min(training.steps, FLOAT32_STEPS) if single else training.steps
-    walked = walk(case.module, trace, recipe_of_case(case), steps=steps if single else None)
+    last = steps if single else None
+    walked = walk(case.module, trace, recipe_of_case(case), last)
+
+    def compared(other: Walk, reference: Walk | None = None) -> list[Comparison]:
+        first = _first_steps(other, case, steps, reference)
+        return first if single else [*_end(other, trace, reference), *first]
 
     def against_own(net: nn.Module) -> list[Comparison]:
-        return _first_steps(walk_on(net, trace, recipe_of_case(case), steps), case, steps, walked)
+        return compared(walk_on(net, trace, recipe_of_case(case), last), walked)
 
-    comparisons = allow_own_spread(_first_steps(walked, case, steps), case, against_own)
-    if not single:
-        theirs = np.asarray([training.steps, training.epochs_run], dtype=np.float64)
-        ours = np.asarray([len(walked.loss), len(walked.epochs.get("loss", []))], dtype=np.float64)
-        comparisons.insert(0, compare_array("steps and epochs until it ended", ours, theirs, 0.0))
-        comparisons += _epochs(walked, trace)
-        comparisons += _states(walked, trace, FINAL, "parameter")
-        comparisons += _states(walked, trace, FINAL, "statistic")
-        names = ["loss", *training.metrics]
-        comparisons += compare(
-            {f"final evaluation {name}": np.asarray(walked.evaluation[name]) for name in names},
-            {f"final evaluation {name}": trace.array(f"final/evaluation/{name}") for name in names},
-            TOLERANCES[EVALUATION, trace.dtype].residual,
-        )
+    comparisons = allow_own_spread(compared(walked), case, against_own)
     said = f"{steps} steps" + (f" of {training.steps}" if steps < training.steps else "")
     said += f", {len(comparisons)} arrays, {share_undecided(trace):.1%} of the parameters apart"
     return from_comparisons("trajectory", said, comparisons)
+
+
+def _end(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
+    """How long the training went, every epoch's figures, and where it ended."""
+    training = training_of(trace)
+    lengths = [training.steps, training.epochs_run]
+    if reference is not None:
+        lengths = _lengths(reference)
+    comparisons = [
+        compare_array(
+            "steps and epochs until it ended",
+            np.asarray(_lengths(walked), float),
+            np.asarray(lengths, float),
+            0.0,
+        )
+    ]
+    comparisons += _epochs(walked, trace, reference)
+    comparisons += _states(walked, trace, FINAL, "parameter", reference)
+    comparisons += _states(walked, trace, FINAL, "statistic", reference)
+    names = ["loss", *training.metrics]
+    if reference is None:
+        theirs = {name: trace.array(f"final/evaluation/{name}") for name in names}
+    else:
+        theirs = {name: np.asarray(reference.evaluation[name]) for name in names}
+    return comparisons + compare(
+        {f"final evaluation {name}": np.asarray(walked.evaluation[name]) for name in names},
+        {f"final evaluation {name}": figure for name, figure in theirs.items()},
+        TOLERANCES[EVALUATION, trace.dtype].residual,
+    )
+
+
+def _lengths(walked: Walk) -> list[int]:
+    return [len(walked.loss), len(walked.epochs.get("loss", []))]
 
 
 def _first_steps(walked: Walk, case: Case, steps: int, reference: Walk | None = None) -> list[Comparison]:
@@ -233,15 +258,19 @@ def _learning_rates(walked: Walk, trace: Trace, schedule: Schedule | None, steps
     return [compare_array("learning rate", ours, theirs, tolerance)]
 
 
-def _epochs(walked: Walk, trace: Trace) -> list[Comparison]:
+def _epochs(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
     comparisons = []
     for kind, names in (
         (TRAINING_LOSS, [name for name in trace.names("epochs/") if not name.startswith("val_")]),
         (EVALUATION, [name for name in trace.names("epochs/") if name.startswith("val_")]),
     ):
+        if reference is None:
+            theirs = {f"epochs' {name}": trace.array(f"epochs/{name}") for name in names}
+        else:
+            theirs = {f"epochs' {name}": np.asarray(reference.epochs[name]) for name in names}
         comparisons += compare(
             {f"epochs' {name}": np.asarray(walked.epochs[name]) for name in names if name in walked.epochs},
-            {f"epochs' {name}": trace.array(f"epochs/{name}") for name in names},
+            theirs,
             TOLERANCES[kind, trace.dtype].residual,
         )
     return comparisons

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from lightning_impl.augment.affine import AffineParameters, keras_affine_matrices
+from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrices
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.keras_semantics.profile import PROFILES
 
@@ -27,7 +27,7 @@ ProfileName = Literal["tf2.4", "keras3"]
 ZeroOrMore = Annotated[float, Field(ge=0)]
 
 # scipy's names for OpenCV's. Its `constant` ends at the last pixel's centre, where OpenCV fades into the
-# fill, and OpenCV warps with no border that wraps around: these two are scipy's own to do.
+# fill, and its `wrap` has a period one pixel short: these two are scipy's own to do.
 CV2_BORDER = {"nearest": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT}
 
 
@@ -165,26 +165,30 @@ class KerasAffine(ImageOnlyTransform):
         if self.fill_mode in CV2_BORDER:
             # OpenCV's coordinates are (column, row).
             swapped = matrix[::-1][:, [1, 0, 2]]
-            return cv2.warpAffine(
+            warped = cv2.warpAffine(
                 img,
                 swapped,
                 size[::-1],
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=CV2_BORDER[self.fill_mode],
             )
-        exact = img.astype(np.float32)
-        warped = np.empty_like(exact)
+            if img.dtype == np.uint8:
+                return warped
+            parts = np.rint(warped * np.float32(PARTS_OF_A_LEVEL))
+            return parts / np.float32(PARTS_OF_A_LEVEL)
+        exact: NDArray[np.float32] = img.astype(np.float32)
+        moved: NDArray[np.float32] = np.empty_like(exact)
         for channel in range(img.shape[2]):
             ndimage.affine_transform(
                 exact[..., channel],
                 matrix[:, :2],
                 matrix[:, 2],
-                output=warped[..., channel],
+                output=moved[..., channel],
                 order=1,
                 mode=self.fill_mode,
                 cval=self.cval,
             )
-        return as_type_of(warped, img)
+        return as_type_of(moved, img)
 
 
 class KerasChannelShift(ImageOnlyTransform):

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_impl.augment.affine import AffineParameters, keras_affine_matrices
+from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrices
 from lightning_impl.augment.batched.warp import warp
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift, ShiftRule
@@ -38,10 +38,15 @@ class Affine:
     transform: KerasAffine
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
+        return self.apply(images, self.draw(draws, rows, (images.shape[2], images.shape[3])))
+
+    def apply(self, images: Tensor, drawn: AffineParameters) -> Tensor:
+        """The warp by given parameters."""
         size = (images.shape[2], images.shape[3])
-        drawn = self.draw(draws, rows, size)
         matrices = keras_affine_matrices(drawn, size, PROFILES[self.transform.profile])
         warped = warp(as_float(images), matrices, self.transform.fill_mode, self.transform.cval)
+        if images.is_floating_point():
+            warped.mul_(PARTS_OF_A_LEVEL).round_().div_(PARTS_OF_A_LEVEL)
         return like(warped, images)
 
     def draw(self, draws: Draws, rows: Rows, size: tuple[int, int]) -> AffineParameters:
@@ -69,10 +74,13 @@ class ChannelShift:
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
         limit = self.transform.channel_shift_range
-        intensity = column(draws.uniform(-limit, limit, rows), images)
+        return self.apply(images, draws.uniform(-limit, limit, rows))
+
+    def apply(self, images: Tensor, intensity: NDArray[np.float64]) -> Tensor:
+        """The shift by given grey levels, a number an image."""
         exact = as_float(images)
         low, high = _ends(exact)
-        return like((exact + intensity).clamp(low, high), images)
+        return like((exact + column(intensity, images)).clamp(low, high), images)
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,11 @@ class Brightness:
     transform: KerasBrightness
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
-        factor = column(draws.uniform(*self.transform.brightness_range, rows), images)
-        exact = as_float(images)
+        return self.apply(images, draws.uniform(*self.transform.brightness_range, rows))
+
+    def apply(self, images: Tensor, factors: NDArray[np.float64]) -> Tensor:
+        """The product with given factors, a number an image."""
+        factor, exact = column(factors, images), as_float(images)
         low, high = _ends(exact)
         stretches = PROFILES[self.transform.profile].brightness_stretches
         span = high - low
