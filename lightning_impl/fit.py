@@ -31,6 +31,9 @@ matrix, best and last checkpoint.
   --data.batch_size N
   --data.validation_split S
   --data.subset_per_class N
+  --data.augment.rotation_range D   and every other argument of ImageDataGenerator
+  --data.expand N          each image once as it is and N - 1 times augmented
+  --data.augment_on auto   workers | device        --data.cache auto   disk | memory | device
   --trainer.max_epochs N   and every other argument of lightning.Trainer
   --runs FOLDER            where run folders go (runs)       --name NAME  the run's name
   --resume RUN             goes on with a run that was stopped

@@ -17,6 +17,7 @@ from porting import ladder
 from porting.comparison import compare, compare_array, is_constant_over_batch
 from porting.ladder import Case, climb
 from porting.replay import build_port, run
+from porting.tolerances import TOLERANCES
 from porting.trace import Trace
 from porting.weights import RULES, Place, keras_to_torch
 
@@ -194,3 +195,8 @@ def test_constant_over_batch() -> None:
     assert is_constant_over_batch(np.stack([row, row]))
     assert is_constant_over_batch(np.zeros((2, 4)))
     assert not is_constant_over_batch(np.stack([row, row + 1]))
+
+
+def test_every_tolerance_has_its_reason() -> None:
+    for key, tolerance in TOLERANCES.items():
+        assert len(tolerance.reason) > 20, key

@@ -5,8 +5,8 @@ different trainings of the same net. It happens to a port and Keras, and to a po
 start weights changed in their last bits alike. In float64 such ties do not occur, but an optimizer that
 divides by small gradients makes more of a last bit in one training than in another. So an array that is over
 its tolerance is looked at again: several copies of the port are run from such weights, and the array may be
-off by a few times what they are apart. A fault is in all copies alike: each is as far from Keras, and it stays an
-alarm.
+off by a few times what they are apart. A fault is in all copies alike: each is as far from Keras, and it
+stays an alarm.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,9 @@ from lightning_impl.keras_semantics.profile import Profile
 # comes out as flat as it was. In float32 it comes out a hair beside, up to 3e-5 of a level, and what cuts to
 # whole levels afterwards, brightness_range, would take a level off all of it.
 PARTS_OF_A_LEVEL = 4096
+
+
+RADIANS = math.pi / 180
 
 
 class AffineParameters(NamedTuple):
@@ -36,15 +40,9 @@ class AffineParameters(NamedTuple):
 
 
 def keras_affine_matrices(
-    drawn: AffineParameters,
-    image_size: tuple[int, int],
-    profile: Profile,
+    drawn: AffineParameters, image_size: tuple[int, int], profile: Profile
 ) -> NDArray[np.float64]:
     """Where each output pixel comes from: `(row, column) = matrix @ (row', column', 1)`.
-
-    The product rotation · shift · shear · zoom, taken about a centre that differs between the generations
-    (D23). Source: keras-preprocessing 1.1.2 image/affine_transformations.py, `apply_affine_transform` and
-    `transform_matrix_offset_center`; keras 3.15 legacy/preprocessing/image.py, the same names.
 
     Args:
         drawn: Of N images.
@@ -55,16 +53,47 @@ def keras_affine_matrices(
         `(N, 2, 3)`.
     """
     theta, tx, ty, shear, zx, zy = (np.asarray(values, np.float64) for values in drawn)
-    angle, sheared = np.deg2rad(theta), np.deg2rad(shear)
-    cos, sin = np.cos(angle), np.sin(angle)
-    a, b = zx * cos, -zy * np.sin(angle + sheared)
-    d, e = zx * sin, zy * np.cos(angle + sheared)
+    angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
+    waves = (np.cos(angle), np.sin(angle), np.cos(sheared), np.sin(sheared))
+    first, second = _rows(*waves, tx, ty, zx, zy, image_size, profile)
+    return np.stack([np.stack(first, -1), np.stack(second, -1)], -2)
+
+
+def keras_affine_matrix(
+    drawn: AffineParameters, image_size: tuple[int, int], profile: Profile
+) -> NDArray[np.float64]:
+    """The same for one image and plain numbers, `(2, 3)`, without a vector's costs."""
+    theta, tx, ty, shear, zx, zy = (float(value) for value in drawn)  # type: ignore[arg-type]
+    angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
+    waves = (math.cos(angle), math.sin(angle), math.cos(sheared), math.sin(sheared))
+    return np.array(_rows(*waves, tx, ty, zx, zy, image_size, profile))
+
+
+def _rows(
+    cos: Any,
+    sin: Any,
+    cos_sheared: Any,
+    sin_sheared: Any,
+    tx: Any,
+    ty: Any,
+    zx: Any,
+    zy: Any,
+    image_size: tuple[int, int],
+    profile: Profile,
+) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+    """The two rows of the matrix, of numbers or of arrays.
+
+    The product rotation · shift · shear · zoom, taken about a centre that differs between the generations
+    (D23). Source: keras-preprocessing 1.1.2 image/affine_transformations.py, `apply_affine_transform` and
+    `transform_matrix_offset_center`; keras 3.15 legacy/preprocessing/image.py, the same names.
+    """
+    a, b = zx * cos, -zy * sin_sheared
+    d, e = zx * sin, zy * cos_sheared
     first_centre, second_centre = (side / 2 + profile.affine_centre_offset for side in image_size)
     first = cos * tx - sin * ty + first_centre - a * first_centre - b * second_centre
     second = sin * tx + cos * ty + second_centre - d * first_centre - e * second_centre
-    matrices = np.stack([np.stack([a, b, first], -1), np.stack([d, e, second], -1)], -2)
     if profile.affine_takes_x_first:
         # P M P with the permutation P of the two coordinates. The centre was taken before it, height first,
         # so that on images that are not square its coordinates are swapped; that is Keras's.
-        matrices = matrices[:, ::-1][:, :, [1, 0, 2]]
-    return matrices
+        return (e, d, second), (b, a, first)
+    return (a, b, first), (d, e, second)

@@ -101,10 +101,18 @@ class Draws:
         return order
 
 
-class _Stream:
-    """One image's stream, in Python's whole numbers: numpy's scalars would cost three times as much."""
+class Stream:
+    """One image's stream, in Python's whole numbers: numpy's scalars would cost three times as much.
+
+    Args:
+        key: From `stream_keys`.
+    """
 
     def __init__(self, key: int) -> None:
+        self.start(key)
+
+    def start(self, key: int) -> None:
+        """Goes over to another image."""
         self.key = key
         self.drawn = 0
 
@@ -119,7 +127,7 @@ class _Stream:
 class CounterRandom(random.Random):
     """Python's generator over a stream: `uniform`, `randint`, `choice` and the rest take one number each."""
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
         super().__init__(0)
 
@@ -144,7 +152,7 @@ class CounterGenerator:
     in `Draws`.
     """
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
 
     def random(self, size: int | None = None) -> Any:
@@ -193,5 +201,5 @@ def counter_state(seed: int, epoch: int, index: int) -> tuple[CounterGenerator, 
         epoch: From 0.
         index: The image's place in the epoch's unshuffled order.
     """
-    stream = _Stream(int(stream_keys(seed, epoch, [index])[0]))
+    stream = Stream(int(stream_keys(seed, epoch, [index])[0]))
     return CounterGenerator(stream), CounterRandom(stream)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrices
+from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrix
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.keras_semantics.profile import PROFILES
 
@@ -29,6 +29,8 @@ ZeroOrMore = Annotated[float, Field(ge=0)]
 # scipy's names for OpenCV's. Its `constant` ends at the last pixel's centre, where OpenCV fades into the
 # fill, and its `wrap` has a period one pixel short: these two are scipy's own to do.
 CV2_BORDER = {"nearest": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT}
+
+LEVELS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class KerasAffine(ImageOnlyTransform):
         self.rotation_range = rotation_range
         self.width_shift_range = width_shift_range
         self.height_shift_range = height_shift_range
+        self.rules = ShiftRule.of(height_shift_range), ShiftRule.of(width_shift_range)
         self.shear_range = shear_range
         self.zoom_range = zoom_range
         self.fill_mode = fill_mode
@@ -139,8 +142,8 @@ class KerasAffine(ImageOnlyTransform):
 
         drawn = {
             "theta": within(self.rotation_range),
-            "tx": ShiftRule.of(self.height_shift_range).draw(source, height),
-            "ty": ShiftRule.of(self.width_shift_range).draw(source, width),
+            "tx": self.rules[0].draw(source, height),
+            "ty": self.rules[1].draw(source, width),
             "shear": within(self.shear_range),
         }
         zooms = tuple(self.zoom_range) != (1, 1)
@@ -160,8 +163,8 @@ class KerasAffine(ImageOnlyTransform):
         **params: Any,
     ) -> NDArray:
         size = (img.shape[0], img.shape[1])
-        drawn = AffineParameters([theta], [tx], [ty], [shear], [zx], [zy])
-        matrix = keras_affine_matrices(drawn, size, PROFILES[self.profile])[0]
+        drawn = AffineParameters(theta, tx, ty, shear, zx, zy)
+        matrix = keras_affine_matrix(drawn, size, PROFILES[self.profile])
         if self.fill_mode in CV2_BORDER:
             # OpenCV's coordinates are (column, row).
             swapped = matrix[::-1][:, [1, 0, 2]]
@@ -174,8 +177,8 @@ class KerasAffine(ImageOnlyTransform):
             )
             if img.dtype == np.uint8:
                 return warped
-            parts = np.rint(warped * np.float32(PARTS_OF_A_LEVEL))
-            return parts / np.float32(PARTS_OF_A_LEVEL)
+            parts = np.multiply(warped, np.float32(PARTS_OF_A_LEVEL), out=warped)
+            return np.multiply(np.rint(parts, out=parts), np.float32(1 / PARTS_OF_A_LEVEL), out=parts)
         exact: NDArray[np.float32] = img.astype(np.float32)
         moved: NDArray[np.float32] = np.empty_like(exact)
         for channel in range(img.shape[2]):
@@ -252,12 +255,13 @@ class KerasBrightness(ImageOnlyTransform):
         is_outside = bool(low < 0 or high > 255)
         stretches = PROFILES[self.profile].brightness_stretches
         if stretches or is_outside:
-            exact = exact - low
-            if (top := exact.max()) != 0:
-                exact /= top
+            exact -= low
+            if high != low:
+                exact /= high - low
             exact *= 255
-        # Pillow blends with black in float32 and cuts off.
-        levels = np.trunc(np.clip(np.trunc(exact) * np.float32(factor), 0, 255))
+        # Whole levels from here on: Pillow blends each with black in float32, and cuts off.
+        table = np.floor(np.minimum(LEVELS * np.float32(factor), np.float32(255)))
+        levels = np.asarray(cv2.LUT(exact.astype(np.uint8), table), np.float32)
         if is_outside and not stretches:
             levels = levels / 255 * (high - low) + low
         return as_type_of(levels, img)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_impl.augment import BatchedCompose
-from lightning_impl.augment.batched.compose import apply_to_image
+from lightning_impl.augment.batched.compose import apply_to_images
 from lightning_impl.data.batches import Picks
 from parity_common.command_errors import UserError
 
@@ -108,9 +108,10 @@ class Augmenter:
         """`(B, H, W, 3)` uint8 to float32 of 0-255, by Albumentations itself."""
         epoch = 0 if self.is_fixed else picks.epoch
         exact = images.astype(np.float32)
-        for place, index in enumerate(picks.indices.tolist()):
-            if index >= self.plain:
-                exact[place] = apply_to_image(self.compose, exact[place], self.seed, epoch, index)
+        drawn = np.flatnonzero(picks.indices >= self.plain)
+        augmented = apply_to_images(self.compose, exact[drawn], self.seed, epoch, picks.indices[drawn])
+        for place, image in zip(drawn, augmented, strict=True):
+            exact[place] = image
         return exact
 
     def on_device(self, images: Tensor, picks: Picks) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import albumentations as A
@@ -11,13 +11,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lightning_impl.augment.batched import steps
+from lightning_impl.augment.batched import keras_operations, steps
 from lightning_impl.augment.batched.registry import BUILDERS
 from lightning_impl.augment.batched.stage import Refusal, Stage
-from lightning_impl.augment.sampling import Draws, stream_keys
+from lightning_impl.augment.sampling import CounterGenerator, CounterRandom, Draws, Stream, stream_keys
+from lightning_impl.augment.transforms import KerasAffine
 
-# On a CPU a piece of a batch goes through all steps while it lies in the cache: 16 images of 64 x 64.
-VALUES_IN_CACHE = 16 * 64 * 64 * 3
+# On a CPU a piece of a batch goes through all steps while it lies in the cache: 32 images of 64 x 64.
+VALUES_IN_CACHE = 32 * 64 * 64 * 3
 
 
 class Unsupported(ValueError):
@@ -76,19 +77,23 @@ class BatchedCompose:
         size = len(images)
         if images.device.type == "cpu":
             size = max(1, VALUES_IN_CACHE // images[0].numel()) if size else 1
-        pieces = [
-            self._run(piece, Draws(keys[start : start + size]))
-            for start, piece in zip(range(0, len(images), size), images.split(size), strict=True)
-        ]
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        if size >= len(images):
+            return self._run(images, Draws(keys)).permute(0, 2, 3, 1)
+        whole: Tensor | None = None
+        for start in range(0, len(images), size):
+            piece = self._run(images[start : start + size], Draws(keys[start : start + size]))
+            if whole is None:
+                whole = piece.new_empty((len(images), *piece.shape[1:]))
+            whole[start : start + size] = piece
+        assert whole is not None
+        return whole.permute(0, 2, 3, 1)
 
     def _run(self, images: Tensor, draws: Draws) -> Tensor:
-        if self.mode == "float":
-            images = images.float()
-        elif images.dtype != torch.uint8:
+        if self.mode == "faithful" and images.dtype != torch.uint8:
             raise ValueError(f"mode faithful takes uint8 images, not {images.dtype}: use mode='float'")
-        images = self.pipeline.run(images.permute(0, 3, 1, 2), draws, draws.all_rows)
-        return images.permute(0, 2, 3, 1)
+        # Steps change it in place.
+        own = images.to(torch.float32 if self.mode == "float" else torch.uint8, copy=True)
+        return self.pipeline.run(own.permute(0, 3, 1, 2), draws, draws.all_rows)
 
 
 def _build(transform: Any, stage: Stage, refusals: list[str]) -> tuple[steps.Step, Stage]:
@@ -129,25 +134,43 @@ _ALL_ALIKE = ", and a batch has one size and type: give p=1, or move it out of t
 def _build_each(
     transforms: Sequence[Any], stage: Stage, refusals: list[str]
 ) -> tuple[list[steps.Step], Stage]:
-    built = []
-    for transform in transforms:
+    built: list[steps.Step] = []
+    waiting = list(transforms)
+    while waiting:
+        transform = waiting.pop(0)
+        if type(transform) is KerasAffine and transform.p >= 1:
+            # A flip after this warp is the warp of flipped coordinates: no pixel is moved twice.
+            flips = []
+            while waiting and type(waiting[0]) in (A.HorizontalFlip, A.VerticalFlip):
+                flips.append(waiting.pop(0))
+            built.append(steps.Gated(keras_operations.Affine(transform, tuple(flips)), 1.0))
+            continue
         step, stage = _build(transform, stage, refusals)
         built.append(step)
     return built, stage
 
 
-def apply_to_image(compose: A.Compose, image: np.ndarray, seed: int, epoch: int, index: int) -> np.ndarray:
-    """Runs Albumentations itself on one image, with the numbers that BatchedCompose draws for it.
+def apply_to_images(
+    compose: A.Compose, images: Iterable[np.ndarray], seed: int, epoch: int, indices: ArrayLike
+) -> Iterator[np.ndarray]:
+    """Runs Albumentations itself, image by image, with the numbers that BatchedCompose draws for them.
 
     Args:
         compose: The pipeline; its random state is replaced.
-        image: `(H, W, C)`.
+        images: `(H, W, C)` each.
         seed: Of the run.
         epoch: From 0.
-        index: The image's place in the epoch's unshuffled order.
+        indices: Each image's place in the epoch's unshuffled order.
     """
-    from lightning_impl.augment.sampling import counter_state
-
+    keys = stream_keys(seed, epoch, indices).tolist()
+    stream = Stream(0)
     # Albumentations hands them on and calls their methods; it does not ask for their types.
-    compose.set_random_state(*counter_state(seed, epoch, index))  # type: ignore[arg-type]
-    return compose(image=image)["image"]
+    compose.set_random_state(CounterGenerator(stream), CounterRandom(stream))  # type: ignore[arg-type]
+    for image, key in zip(images, keys, strict=True):
+        stream.start(key)
+        yield compose(image=image)["image"]
+
+
+def apply_to_image(compose: A.Compose, image: np.ndarray, seed: int, epoch: int, index: int) -> np.ndarray:
+    """`apply_to_images` of one."""
+    return next(apply_to_images(compose, [image], seed, epoch, [index]))

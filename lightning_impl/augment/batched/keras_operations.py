@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import albumentations as A
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from torch import Tensor
 from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrices
 from lightning_impl.augment.batched.warp import warp
 from lightning_impl.augment.sampling import Draws, Rows
-from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift, ShiftRule
+from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift
 from lightning_impl.keras_semantics.profile import PROFILES
 
 
@@ -33,20 +35,37 @@ def like(exact: Tensor, images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Affine:
-    """The twin of KerasAffine."""
+    """The twin of KerasAffine, and of flips that come right after it."""
 
     transform: KerasAffine
+    flips: tuple[A.HorizontalFlip | A.VerticalFlip, ...] = ()
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
-        return self.apply(images, self.draw(draws, rows, (images.shape[2], images.shape[3])))
+        drawn = self.draw(draws, rows, (images.shape[2], images.shape[3]))
+        # 1 for columns, 0 for rows: the coordinate that runs backwards where the flip is drawn.
+        backwards = []
+        for flip in self.flips:
+            is_flipped = np.full(len(rows), flip.p >= 1)
+            if 0 < flip.p < 1:
+                is_flipped = draws.random(rows) < flip.p
+            backwards.append((int(isinstance(flip, A.HorizontalFlip)), is_flipped))
+        return self.apply(images, drawn, backwards)
 
-    def apply(self, images: Tensor, drawn: AffineParameters) -> Tensor:
-        """The warp by given parameters."""
+    def apply(
+        self,
+        images: Tensor,
+        drawn: AffineParameters,
+        backwards: Sequence[tuple[int, NDArray[np.bool_]]] = (),
+    ) -> Tensor:
+        """The warp by given parameters, with some coordinates of the result running backwards."""
         size = (images.shape[2], images.shape[3])
         matrices = keras_affine_matrices(drawn, size, PROFILES[self.transform.profile])
+        for axis, is_flipped in backwards:
+            matrices[is_flipped, :, 2] += matrices[is_flipped, :, axis] * (size[axis] - 1)
+            matrices[is_flipped, :, axis] *= -1
         warped = warp(as_float(images), matrices, self.transform.fill_mode, self.transform.cval)
         if images.is_floating_point():
-            warped.mul_(PARTS_OF_A_LEVEL).round_().div_(PARTS_OF_A_LEVEL)
+            warped.mul_(PARTS_OF_A_LEVEL).round_().mul_(1 / PARTS_OF_A_LEVEL)
         return like(warped, images)
 
     def draw(self, draws: Draws, rows: Rows, size: tuple[int, int]) -> AffineParameters:
@@ -57,8 +76,7 @@ class Affine:
             return draws.uniform(-limit, limit, rows) if limit else np.zeros(len(rows))
 
         theta = within(given.rotation_range)
-        tx = ShiftRule.of(given.height_shift_range).draw_rows(draws, rows, size[0])
-        ty = ShiftRule.of(given.width_shift_range).draw_rows(draws, rows, size[1])
+        tx, ty = (rule.draw_rows(draws, rows, side) for rule, side in zip(given.rules, size, strict=True))
         shear = within(given.shear_range)
         if tuple(given.zoom_range) == (1, 1):
             return AffineParameters(theta, tx, ty, shear, np.ones(len(rows)), np.ones(len(rows)))
@@ -100,13 +118,17 @@ class Brightness:
         span = high - low
         # An image of one level becomes black, as Keras has it: nothing to divide by.
         stretched = (exact - low).div_(torch.where(span == 0, 1, span)).mul_(255)
+        if stretches:
+            return like(_times_whole(stretched, factor), images)
         is_outside = (low < 0) | (high > 255)
-        levels = stretched if stretches else torch.where(is_outside, stretched, exact)
-        # Nothing is below 0 here, and torch has floor vectorised, trunc not.
-        levels = levels.floor().mul_(factor).clamp_(0, 255).floor_()
-        if not stretches:
-            levels = torch.where(is_outside, levels / 255 * span + low, levels)
-        return like(levels, images)
+        levels = _times_whole(torch.where(is_outside, stretched, exact), factor)
+        return like(torch.where(is_outside, levels / 255 * span + low, levels), images)
+
+
+def _times_whole(exact: Tensor, factor: Tensor) -> Tensor:
+    """Levels cut to whole ones, times a factor, cut again; in place."""
+    # Nothing is below 0 here, and torch has floor vectorised, trunc not.
+    return exact.floor_().mul_(factor).clamp_(max=255).floor_()
 
 
 def _ends(exact: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,7 +51,8 @@ class Gated:
         if len(rows) == len(images):
             return self.operation(images, draws, rows)
         places = torch.from_numpy(rows).to(images.device)
-        return images.index_copy(0, places, self.operation(images[places], draws, rows))
+        # In place: the pipeline has a copy of its own.
+        return images.index_copy_(0, places, self.operation(images[places], draws, rows))
 
 
 @dataclass(frozen=True)

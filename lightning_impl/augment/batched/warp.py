@@ -55,7 +55,7 @@ def warp(
 
 
 def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Tensor:
-    """The input's column and row for each output pixel, `(N, *size, 2)`.
+    """The input's column and row for each output pixel, `(N, *size, 2)`, the two apart in memory.
 
     A sum of a row's and a column's part: affine_grid's product of matrices costs as much as the sampling.
     """
@@ -65,10 +65,7 @@ def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Te
     column = torch.arange(size[1], dtype=images.dtype, device=images.device)
     by_row = numbers[:, :, 0, None] * row
     by_column = torch.addcmul(numbers[:, :, 2, None], numbers[:, :, 1, None], column)
-    grid = torch.empty((len(images), *size, 2), dtype=images.dtype, device=images.device)
-    for axis in range(2):
-        torch.add(by_row[:, axis, :, None], by_column[:, axis, None, :], out=grid[..., axis])
-    return grid
+    return (by_row[..., None] + by_column[:, :, None, :]).permute(0, 2, 3, 1)
 
 
 def _warp_as_scipy(
