@@ -227,7 +227,7 @@ def _first_steps(walked: Walk, case: Case, steps: int, reference: Walk | None = 
     Against Keras's, or against those of another walk.
     """
     trace, training = case.trace, training_of(case.trace)
-    comparisons = _learning_rates(walked, trace, recipe_of_case(case).schedule, steps)
+    comparisons = _learning_rates(walked, trace, recipe_of_case(case).schedule, steps, reference)
     comparisons += _training_loss(walked, trace, steps, reference)
     for step in (training.update_steps, *training.at_steps):
         if step <= steps:
@@ -250,12 +250,14 @@ def _training_loss(walked: Walk, trace: Trace, steps: int, reference: Walk | Non
     ]
 
 
-def _learning_rates(walked: Walk, trace: Trace, schedule: Schedule | None, steps: int) -> list[Comparison]:
+def _learning_rates(
+    walked: Walk, trace: Trace, schedule: Schedule | None, steps: int, reference: Walk | None = None
+) -> list[Comparison]:
     # Keras's variable is float32, ours a Python number that stands for it.
     ours = np.asarray(walked.learning_rate[:steps], dtype=np.float32)
-    theirs = trace.array("steps/learning_rate")[:steps].astype(np.float32)
+    theirs = trace.array("steps/learning_rate") if reference is None else np.asarray(reference.learning_rate)
     tolerance = 0.0 if schedule is None else TOLERANCES[SCHEDULE, trace.dtype].residual
-    return [compare_array("learning rate", ours, theirs, tolerance)]
+    return [compare_array("learning rate", ours, theirs[:steps].astype(np.float32), tolerance)]
 
 
 def _epochs(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
