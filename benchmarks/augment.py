@@ -1,14 +1,18 @@
 """Speed of augmentation against ImageDataGenerator's: `python benchmarks/augment.py`.
 
 The same images through the same kind of augmentation (rotation, shifts, zoom, flip, brightness), one thread,
-the sides in turn in short rounds; what counts are the ratios to Keras-Preprocessing 1.1.2's random_transform.
-Where a GPU is at hand, the device path too, and the share it takes of a v3 training step there.
+each side in processes of its own, which take turns; what counts are the ratios to Keras-Preprocessing 1.1.2's
+random_transform. Where a GPU is at hand, the device path too, and the share it takes of a v3 training step
+there.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -25,15 +29,45 @@ SETTINGS = {
     "brightness_range": (0.7, 1.3),
 }
 KERAS = "ImageDataGenerator 1.1.2"
-# Images a call of each side, and how often a round calls it: about a tenth of a second.
-BATCH = 256
+ALBUMENTATIONS = "Albumentations, Keras transforms"
+BATCHED = "BatchedCompose"
+TORCHVISION = "torchvision v2, one draw for all"
+KORNIA = "kornia"
+# Images a call of each side: the batch size of every config here.
+BATCH = 32
+GPU_BATCH = 256
+# A turn lasts at least so long, so that a side finds its own data in the caches.
+SECONDS_A_TURN = 0.15
+TURNS = 15
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/augment.py", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128], help="pixels a side (64 128)")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each side (9)")
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each side (3)")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.side is not None:
+        print(json.dumps(speed_of(arguments.side, arguments.sizes[0])))
+        return
+    names = [KERAS, ALBUMENTATIONS, BATCHED, TORCHVISION]
+    names += [KORNIA] if importlib.util.find_spec("kornia") else []
+    for size in arguments.sizes:
+        speeds: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(arguments.rounds):
+            for name in names:
+                command = [sys.executable, __file__, f"--sizes={size}", f"--side={name}"]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                speeds[name].append(json.loads(done.stdout.splitlines()[-1]))
+        base = median(speeds[KERAS])
+        print(f"\n{size} x {size}, one thread\n| | images/s | ratio |\n|---|---|---|")
+        for name, measured in speeds.items():
+            print(f"| {name} | {median(measured):,.0f} | {median(measured) / base:.1f} |", flush=True)
+        on_gpu(size)
+
+
+def speed_of(name: str, size: int) -> float:
+    """Images/s of one side in this process: the median of its turns."""
     import cv2
     import torch
 
@@ -43,19 +77,12 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    for size in arguments.sizes:
-        images = np.random.RandomState(0).randint(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
-        speeds = measure(sides_of(images), arguments.rounds)
-        base = speeds[KERAS]
-        print(f"\n{size} x {size}, one thread\n| | images/s | ratio |\n|---|---|---|")
-        for name, speed in speeds.items():
-            print(f"| {name} | {speed:,.0f} | {speed / base:.1f} |")
-        if torch.cuda.is_available():
-            on_gpu(images, arguments.rounds)
+    images = np.random.RandomState(0).randint(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
+    return measure(sides_of(images)[name], len(images))
 
 
-def sides_of(images: np.ndarray) -> dict[str, tuple[int, Callable[[int], Any]]]:
-    """By name: how many images a call takes, and the call, which gets the round's number."""
+def sides_of(images: np.ndarray) -> dict[str, Callable[[int], Any]]:
+    """By name the call, which gets the turn's number."""
     import torch
     from keras_preprocessing.image import ImageDataGenerator
 
@@ -70,28 +97,27 @@ def sides_of(images: np.ndarray) -> dict[str, tuple[int, Callable[[int], Any]]]:
     compose = keras_pipeline(settings, TF24)
     batched = BatchedCompose(compose, (size[0], size[1]), mode="float")
     tensor = torch.from_numpy(images)
-    few = max(8, BATCH * 64 * 64 // 8 // (size[0] * size[1]))
 
     def keras(turn: int) -> None:
-        for image in images[:few]:
+        for image in images:
             generator.random_transform(image.astype(np.float32))
 
     def albumentations(turn: int) -> None:
-        exact = (image.astype(np.float32) for image in images[:few])
-        for _ in apply_to_images(compose, exact, 0, turn, np.arange(few)):
+        exact = (image.astype(np.float32) for image in images)
+        for _ in apply_to_images(compose, exact, 0, turn, np.arange(BATCH)):
             pass
 
     def ours(turn: int) -> None:
         batched(tensor, turn, np.arange(BATCH))
 
-    sides: dict[str, tuple[int, Callable[[int], Any]]] = {
-        KERAS: (few, keras),
-        "Albumentations, Keras transforms": (few, albumentations),
-        "BatchedCompose": (BATCH, ours),
-        "torchvision v2, one draw for all": (BATCH, torchvision_side(tensor)),
+    sides = {
+        KERAS: keras,
+        ALBUMENTATIONS: albumentations,
+        BATCHED: ours,
+        TORCHVISION: torchvision_side(tensor),
     }
     if importlib.util.find_spec("kornia"):
-        sides["kornia"] = (BATCH, kornia_side(tensor))
+        sides[KORNIA] = kornia_side(tensor)
     return sides
 
 
@@ -129,22 +155,24 @@ def kornia_side(tensor: Any) -> Callable[[int], Any]:
     return run
 
 
-def measure(sides: dict[str, tuple[int, Callable[[int], Any]]], rounds: int) -> dict[str, float]:
-    """Images/s of each side: the median of its rounds, in which all take turns."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + 1):
-        for name, (count, call) in sides.items():
-            started = time.perf_counter()
+def measure(call: Callable[[int], Any], count: int) -> float:
+    """Images/s: the median of some turns, the first left out."""
+    times = []
+    for turn in range(TURNS + 1):
+        calls, started = 0, time.perf_counter()
+        while time.perf_counter() - started < SECONDS_A_TURN:
             call(turn)
-            # The first round warms up.
-            if turn:
-                times[name].append((time.perf_counter() - started) / count)
-    return {name: 1 / median(values) for name, values in times.items()}
+            calls += 1
+        times.append((time.perf_counter() - started) / (count * calls))
+    return 1 / median(times[1:])
 
 
-def on_gpu(images: np.ndarray, rounds: int) -> None:
-    """The device path on a GPU, beside a training step of v3 on as many images."""
+def on_gpu(size_pixels: int) -> None:
+    """The device path on a GPU, beside a training step of v3 on as many images; nothing without one."""
     import torch
+
+    if not torch.cuda.is_available():
+        return
 
     from lightning_impl.augment import BatchedCompose, keras_pipeline
     from lightning_impl.keras_semantics.optimizers import build_optimizer
@@ -152,7 +180,8 @@ def on_gpu(images: np.ndarray, rounds: int) -> None:
     from lightning_impl.models.v3 import V3
     from parity_common.augment_settings import AugmentSettings
 
-    size = (images.shape[1], images.shape[2])
+    size = (size_pixels, size_pixels)
+    images = np.random.RandomState(0).randint(0, 256, (GPU_BATCH, *size, 3), dtype=np.uint8)
     batched = BatchedCompose(keras_pipeline(AugmentSettings(**SETTINGS), TF24), size, mode="float")  # type: ignore
     tensor = torch.from_numpy(images).cuda()
     net = V3(30, size, TF24).cuda().to(memory_format=torch.channels_last).train()
@@ -170,11 +199,11 @@ def on_gpu(images: np.ndarray, rounds: int) -> None:
         batched(tensor, turn, np.arange(len(images)))
         torch.cuda.synchronize()
 
-    speeds = measure({"step": (len(images), step), "augment": (len(images), augment)}, rounds * 5)
-    share = speeds["step"] / (speeds["step"] + speeds["augment"])
+    steps, augmented = measure(step, GPU_BATCH), measure(augment, GPU_BATCH)
+    share = steps / (steps + augmented)
     print(
-        f"{torch.cuda.get_device_name()}, batches of {len(images)}: {speeds['augment']:,.0f} images/s, "
-        f"v3 trains {speeds['step']:,.0f}: augmentation is {share:.0%} of a step with it"
+        f"{torch.cuda.get_device_name()}, batches of {GPU_BATCH}: {augmented:,.0f} images/s, "
+        f"v3 trains {steps:,.0f}: augmentation is {share:.0%} of a step with it"
     )
 
 

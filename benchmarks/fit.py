@@ -19,6 +19,15 @@ from pathlib import Path
 from statistics import median
 
 SIDES = ("keras", "lightning", "bare")
+# Augmentation has a benchmark of its own: augment.py.
+NOT_AUGMENTED = [
+    "--data.expand=null",
+    "--data.augment.rotation_range=0",
+    "--data.augment.width_shift_range=0",
+    "--data.augment.height_shift_range=0",
+    "--data.augment.zoom_range=0",
+    "--data.augment.horizontal_flip=false",
+]
 
 
 def main() -> None:
@@ -70,6 +79,7 @@ def fit_options(arguments: argparse.Namespace) -> list[str]:
         f"--model.profile={arguments.profile}",
         f"--data.stand_in_per_class={arguments.stand_in_per_class}",
         f"--trainer.max_epochs={arguments.epochs}",
+        *NOT_AUGMENTED,
     ]
 
 

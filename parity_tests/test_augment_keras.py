@@ -126,7 +126,7 @@ def test_a_wrong_rule_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_hair_beside_whole_levels_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why warps are rounded to parts of a level: else plain white becomes 254 by the next operation."""
-    monkeypatch.setattr(keras_operations, "PARTS_OF_A_LEVEL", 2**24)
+    monkeypatch.setattr(keras_operations, "ROUNDS_TO_4096THS", 0.0)
     found = by_both(CASES["all"], TF24, images_of(FLAT, 100, (64, 64)))
     assert found["albumentations"].share_equal >= EQUAL_SHARE
     assert found["batched"].share_equal < EQUAL_SHARE

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightning_impl.keras_semantics.profile import Profile
 
-# Parts of a grey level to which a float32 warp is rounded. scipy interpolates in float64, where a flat area
-# comes out as flat as it was. In float32 it comes out a hair beside, up to 3e-5 of a level, and what cuts to
-# whole levels afterwards, brightness_range, would take a level off all of it.
-PARTS_OF_A_LEVEL = 4096
+# Added to a float32 warp and taken away again, it rounds levels to 4,096ths: from 2,048 to 4,096 float32 has
+# no finer step. scipy interpolates in float64, where a flat area comes out as flat as it was. In float32 it
+# comes out a hair beside, up to 3e-5 of a level, and what cuts to whole levels afterwards, brightness_range,
+# would take a level off all of it.
+ROUNDS_TO_4096THS = 3072.0
 
 
 RADIANS = math.pi / 180

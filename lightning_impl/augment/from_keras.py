@@ -49,7 +49,8 @@ def keras_pipeline(settings: AugmentSettings, profile: Profile) -> A.Compose:
         transforms.append(A.VerticalFlip(p=0.5))
     if settings.brightness_range is not None:
         transforms.append(KerasBrightness(settings.brightness_range, profile.name))  # type: ignore[arg-type]
-    return A.Compose(transforms)
+    # Shapes would be compared with those of masks, of which there are none.
+    return A.Compose(transforms, is_check_shapes=False)
 
 
 def keras_parameters(compose: A.Compose, image: NDArray, seed: int, epoch: int, index: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrix
+from lightning_impl.augment.affine import ROUNDS_TO_4096THS, AffineParameters, keras_affine_matrix
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.keras_semantics.profile import PROFILES
 
@@ -177,8 +177,8 @@ class KerasAffine(ImageOnlyTransform):
             )
             if img.dtype == np.uint8:
                 return warped
-            parts = np.multiply(warped, np.float32(PARTS_OF_A_LEVEL), out=warped)
-            return np.multiply(np.rint(parts, out=parts), np.float32(1 / PARTS_OF_A_LEVEL), out=parts)
+            above = np.add(warped, np.float32(ROUNDS_TO_4096THS), out=warped)
+            return np.subtract(above, np.float32(ROUNDS_TO_4096THS), out=above)
         exact: NDArray[np.float32] = img.astype(np.float32)
         moved: NDArray[np.float32] = np.empty_like(exact)
         for channel in range(img.shape[2]):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_impl.augment.affine import PARTS_OF_A_LEVEL, AffineParameters, keras_affine_matrices
+from lightning_impl.augment.affine import ROUNDS_TO_4096THS, AffineParameters, keras_affine_matrices
 from lightning_impl.augment.batched.warp import warp
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift
@@ -65,7 +65,7 @@ class Affine:
             matrices[is_flipped, :, axis] *= -1
         warped = warp(as_float(images), matrices, self.transform.fill_mode, self.transform.cval)
         if images.is_floating_point():
-            warped.mul_(PARTS_OF_A_LEVEL).round_().mul_(1 / PARTS_OF_A_LEVEL)
+            warped.add_(ROUNDS_TO_4096THS).sub_(ROUNDS_TO_4096THS)
         return like(warped, images)
 
     def draw(self, draws: Draws, rows: Rows, size: tuple[int, int]) -> AffineParameters:
