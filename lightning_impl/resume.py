@@ -27,7 +27,15 @@ SECONDS_BETWEEN_SAVES = 600.0
 SECONDS_BEFORE_SECOND_SIGNAL = 1.0
 FIGURES_KEY = "running_means"
 # What cannot change on the way: weights or optimizer state would not fit, or mean something else.
-FIXED_SETTINGS = ("arch", "image_size", "optimizer", "optimizer_arguments", "profile", "schedule")
+FIXED_SETTINGS = {
+    "arch": "model.arch",
+    "image_size": "data.image_size",
+    "optimizer": "model.optimizer",
+    "optimizer_arguments": "model.optimizer_arguments",
+    "profile": "model.profile",
+    "schedule": "model.schedule",
+    "standardise": "data.augment",
+}
 
 
 class ExactResume(Callback):
@@ -208,10 +216,9 @@ def check_goes_on(run: RunFolder, checkpoint: dict, hyperparameters: dict, max_e
     Raises:
         UserError: Another net, optimizer or profile, or fewer epochs than are over.
     """
-    for name in FIXED_SETTINGS:
+    for name, key in FIXED_SETTINGS.items():
         theirs, ours = checkpoint["hyper_parameters"].get(name), hyperparameters.get(name)
         if theirs is not None and _plain(theirs) != _plain(ours):
-            key = "data.image_size" if name == "image_size" else f"model.{name}"
             raise UserError(
                 f"{run.path} was trained with {key} {_plain(theirs)}, not {_plain(ours)}: leave --{key} out, "
                 "or start anew without --resume"

@@ -6,6 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -103,6 +104,12 @@ def test_decode_matches_keras(profile: str, image_size: tuple[int, int], tmp_pat
     bilinear = Image.open(tmp_path / "images/colour.jpg").resize((width, height), Image.Resampling.BILINEAR)
     colour = theirs[names.index(str(tmp_path / "images/colour.jpg"))]
     assert not np.array_equal(np.asarray(bilinear), colour)
+    # Nor is every nearest the same: OpenCV's plain one takes other pixels, its exact one these.
+    whole = np.asarray(Image.open(tmp_path / "images/colour.jpg"))
+    plain = cv2.resize(whole, (width, height), interpolation=cv2.INTER_NEAREST)
+    exact = cv2.resize(whole, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    assert not np.array_equal(plain, colour)
+    assert np.array_equal(exact, colour)
 
 
 def test_subset_is_seeded_and_nested() -> None:

@@ -220,6 +220,24 @@ def test_trying_out_leaves_a_stopped_run_as_it_is(room: Room, uninterrupted: Run
     assert_same(run, uninterrupted)
 
 
+CHANGED = {
+    ("--data.batch_size", 5): "data.batch_size changed since",
+    ("--data.augment.rotation_range", 10): "data.augment changed since",
+    ("--data.expand", 2): "data.expand changed since",
+    ("--model.arch", "v2"): "was trained with model.arch v3, not v2: leave --model.arch out",
+    ("--data.augment.rescale", 0.01): "leave --data.augment out",
+}
+
+
+def test_what_an_epoch_under_way_hangs_on_cannot_change(room: Room) -> None:
+    run = room.interrupted("run", "on_train_batch_end", 3)
+    for words, line in CHANGED.items():
+        done = fit("--resume", run.path, "--trainer.callbacks", "null", *words, cwd=room.path, code=2)
+        assert line in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+    assert load(run)["global_step"] == 3
+
+
 def without_step_seeds() -> None:
     ExactResume.on_train_batch_start = Callback.on_train_batch_start  # type: ignore[method-assign]
 

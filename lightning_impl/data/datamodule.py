@@ -193,6 +193,8 @@ class ImageData(LightningDataModule):
         return {
             "data.batch_size": self.batch_size,
             "data.expand": self.expand,
+            "data.expand_mode": self.expand_mode,
+            "data.augment": repr(self.augment),
             "seed_everything": self.seed,
             "the training images": hashlib.sha256("\n".join(files).encode()).hexdigest()[:16],
         }
