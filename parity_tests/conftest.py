@@ -91,7 +91,7 @@ TRAINING_CASES = REPOSITORY / "parity_tests" / "training_cases.py"
 TRAININGS = {
     "weighted_fit": (("v1_adam", "v2_adam", "v3_nadam"), ()),
     "fit": (("small_sgd", "small_rmsprop", "small_adam"), ("--sample-weights",)),
-    "early_fit": (("small_cosine",), ()),
+    "early_fit": (("small_cosine", "small_activations"), ()),
 }
 
 

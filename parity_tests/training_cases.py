@@ -88,6 +88,27 @@ def small_cosine(keras):
     return small(keras, optimizers_of(keras).SGD(cosine, momentum=0.9))
 
 
+def small_activations(keras):
+    """The activations that the frameworks define otherwise: see ActivationsPort."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(shape=(13, 10, 3), name="images"),
+            layers.Conv2D(6, 3, name="conv1"),
+            layers.LeakyReLU(name="leaky"),
+            layers.Conv2D(8, 3, name="conv2"),
+            layers.Activation("gelu", name="gelu"),
+            layers.Conv2D(8, 3, name="conv3"),
+            layers.Activation("hard_sigmoid", name="gate"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(CLASSES, name="head"),
+            layers.Activation("softmax", name="softmax"),
+        ],
+        name="small_activations",
+    )
+    return compiled(keras, model, optimizers_of(keras).SGD(0.05))
+
+
 def early_fit(keras):
     """Stops early; nothing else may change a rate that a schedule sets."""
     return {"callbacks": [keras.callbacks.EarlyStopping(patience=6, min_delta=0.02)]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lightning_impl.keras_semantics.activations import GELU, HardSigmoid, LeakyReLU
 from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten
 from lightning_impl.keras_semantics.padding import SamePadConv2d
 from lightning_impl.keras_semantics.pooling import SameAveragePool2d, SameMaxPool2d
@@ -38,6 +39,29 @@ class SmallPort(nn.Module):
         return self.softmax(self(images))
 
 
+class ActivationsPort(nn.Module):
+    """The port of `small_activations`: 13 x 10 pixels."""
+
+    def __init__(self, classes: int, profile: Profile) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3)
+        self.leaky = LeakyReLU()
+        self.conv2 = nn.Conv2d(6, 8, 3)
+        self.gelu = GELU()
+        self.conv3 = nn.Conv2d(8, 8, 3)
+        self.gate = HardSigmoid(profile)
+        self.flatten = Flatten()
+        self.head = nn.Linear(7 * 4 * 8, classes)
+        self.softmax = nn.Softmax(dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.gelu(self.conv2(self.leaky(self.conv1(images))))
+        return self.head(self.flatten(self.gate(self.conv3(x))))
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        return self.softmax(self(images))
+
+
 PORTS: dict[str, type[nn.Module]] = {
     "v1_adam": V1,
     "v2_adam": V2,
@@ -47,4 +71,5 @@ PORTS: dict[str, type[nn.Module]] = {
     "small_rmsprop": SmallPort,
     "small_adam": SmallPort,
     "small_cosine": SmallPort,
+    "small_activations": ActivationsPort,
 }

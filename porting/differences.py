@@ -189,6 +189,19 @@ DIFFERENCES = (
         dtypes=("float64", "float32"),
     ),
     Difference(
+        "D14",
+        "Activations of the same name",
+        "hard_sigmoid is 0.2 x + 0.5 up to TF 2 and x / 6 + 0.5 in Keras 3; LeakyReLU's slope is 0.3 in the "
+        "layer and 0.2 in the function; gelu's constants are float32.",
+        "Hardsigmoid is x / 6 + 0.5; LeakyReLU's slope is 0.01.",
+        "keras_semantics.activations, Profile.hard_sigmoid_slope_is_a_fifth",
+        "keras activations/activations.py and backend/tensorflow/nn.py; tf_keras backend.py",
+        "forward",
+        "small_activations",
+        faults.torchs_activations,
+        dtypes=("float64", "float32"),
+    ),
+    Difference(
         "D15",
         "Start weights",
         "glorot_uniform kernels and zero biases; he_normal and lecun_normal are cut off at two of their own "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lightning_impl.compiled import Batch, CompiledModule
+from lightning_impl.keras_semantics.activations import HardSigmoid
 from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
 from lightning_impl.keras_semantics.layers import BatchNorm, Dropout
 from lightning_impl.keras_semantics.optimizers import from_keras_config
@@ -46,6 +47,14 @@ def channels_first_flatten(case: Case) -> None:
 
 def symmetric_padding(case: Case) -> None:
     case.module.conv1 = nn.Conv2d(3, 6, 3, stride=2, padding=1).to(_dtype(case))
+
+
+def torchs_activations(case: Case) -> None:
+    case.module.leaky, case.module.gate = nn.LeakyReLU(), other_hard_sigmoid(case)
+
+
+def other_hard_sigmoid(case: Case) -> nn.Module:
+    return HardSigmoid(other_profile(case))
 
 
 def counted_padding(case: Case) -> None:

@@ -42,6 +42,8 @@ class Profile:
         first_figure_is_best: Whether a callback takes the first figure for the best, even one that is no
             number, and compares in float32 (Keras 3.15, callbacks/monitor_callback.py); tf_keras 2.21 begins
             at infinity and compares as Python does (callbacks.py).
+        hard_sigmoid_slope_is_a_fifth: Whether hard_sigmoid is 0.2 x + 0.5 (tf_keras 2.21, backend.py) or
+            x / 6 + 0.5 (Keras 3.15, backend/tensorflow/nn.py).
         affine_centre_offset: ImageDataGenerator turns an image about side / 2 plus this, in pixels
             (keras-preprocessing 1.1.2 image/affine_transformations.py and keras 3.15
             legacy/preprocessing/image.py, `transform_matrix_offset_center`).
@@ -64,6 +66,7 @@ class Profile:
     callbacks_guess_by_name: bool
     binary_logarithm_adds_epsilon: bool
     first_figure_is_best: bool
+    hard_sigmoid_slope_is_a_fifth: bool
     affine_centre_offset: float
     affine_takes_x_first: bool
     brightness_stretches: bool
@@ -83,6 +86,7 @@ TF24 = Profile(
     callbacks_guess_by_name=True,
     binary_logarithm_adds_epsilon=True,
     first_figure_is_best=False,
+    hard_sigmoid_slope_is_a_fifth=True,
     affine_centre_offset=0.5,
     affine_takes_x_first=False,
     brightness_stretches=True,
@@ -101,6 +105,7 @@ KERAS3 = Profile(
     callbacks_guess_by_name=False,
     binary_logarithm_adds_epsilon=False,
     first_figure_is_best=True,
+    hard_sigmoid_slope_is_a_fifth=False,
     affine_centre_offset=-0.5,
     affine_takes_x_first=True,
     brightness_stretches=False,
