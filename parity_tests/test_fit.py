@@ -66,8 +66,10 @@ def test_fit_is_a_module_to_run(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "best validation accuracy" in done.stdout
-    # The epoch's line and the decoding's: no warning, no log noise.
-    assert [line.split()[0] for line in done.stderr.splitlines()] == ["decoding", "epoch"], done.stderr
+    # The decoding's line, where the data lies and is augmented, the epoch's: no warning, no log noise.
+    lines = done.stderr.splitlines()
+    assert [line.split()[0] for line in lines] == ["decoding", "data:", "epoch"], done.stderr
+    assert "augment_on device (without workers" in lines[1]
 
 
 def test_fit_leaves_the_whole_run_folder(folder: Path, tmp_path: Path) -> None:
@@ -313,6 +315,7 @@ def test_callbacks_of_a_config_act(folder: Path, tmp_path: Path) -> None:
         {"EarlyStopping": {"patience": 4, "min_delta": 1e9}},
     ]
     slow = ("--model.optimizer", "sgd", "--model.learning_rate", 0.5)
+    slow = (*slow, "--trainer.max_epochs", 9)
     fit(*small(folder, *slow, "--callbacks", json.dumps(callbacks)), cwd=tmp_path)
     rows = RunFolder(only_run(tmp_path)).read_metrics()
     assert [row["learning_rate"] for row in rows] == [0.5, 0.5, 0.5, 0.25, 0.25]
@@ -321,7 +324,7 @@ def test_callbacks_of_a_config_act(folder: Path, tmp_path: Path) -> None:
 def test_schedule_of_a_config_acts_and_goes_on(folder: Path, tmp_path: Path) -> None:
     # 30 training images in 4 steps an epoch.
     steps = {"PiecewiseConstantDecay": {"boundaries": [6], "values": [0.01, 0.002]}}
-    words = ("--model.optimizer", "sgd", "--model.schedule", json.dumps(steps))
+    words = ("--model.optimizer", "sgd", "--model.schedule", json.dumps(steps), "--data.expand", "null")
     fit(*small(folder, *words, "--trainer.max_epochs", 1), cwd=tmp_path)
     run = only_run(tmp_path)
     fit("--resume", run, "--trainer.max_epochs", 3, cwd=tmp_path)

@@ -12,16 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_impl.augment.affine import ROUNDS_TO_4096THS, AffineParameters, keras_affine_matrices
+from lightning_impl.augment.batched.per_image import per_image
 from lightning_impl.augment.batched.warp import warp
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift
 from lightning_impl.keras_semantics.profile import PROFILES
-
-
-def column(values: NDArray, images: Tensor) -> Tensor:
-    """A number an image, `(N, 1, 1, 1)`, in the images' float type and on their device."""
-    dtype = images.dtype if images.is_floating_point() else torch.float32
-    return torch.from_numpy(values).to(images.device, dtype)[:, None, None, None]
 
 
 def as_float(images: Tensor) -> Tensor:
@@ -98,7 +93,7 @@ class ChannelShift:
         """The shift by given grey levels, a number an image."""
         exact = as_float(images)
         low, high = _ends(exact)
-        return like((exact + column(intensity, images)).clamp(low, high), images)
+        return like((exact + per_image(intensity, images)).clamp(low, high), images)
 
 
 @dataclass(frozen=True)
@@ -112,7 +107,7 @@ class Brightness:
 
     def apply(self, images: Tensor, factors: NDArray[np.float64]) -> Tensor:
         """The product with given factors, a number an image."""
-        factor, exact = column(factors, images), as_float(images)
+        factor, exact = per_image(factors, images), as_float(images)
         low, high = _ends(exact)
         stretches = PROFILES[self.transform.profile].brightness_stretches
         span = high - low
