@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from porting.case import RUNG_NUMBERS, Case, RungResult
-from porting.differences import DIFFERENCES, Difference
+from porting.difference import Difference
+from porting.differences import DIFFERENCES
 from porting.replay import run
 from porting.trace import Trace
 from porting.training import fresh_net
