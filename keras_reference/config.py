@@ -59,8 +59,12 @@ class DataSettings:
     augment: AugmentSettings = setting(AugmentSettings(), "ImageDataGenerator's arguments")
     expand: int | None = setting(None, "each image once as it is and so many times less one augmented")
     expand_mode: Literal["online", "fixed"] = setting("online", "augment anew each epoch, or once")
-    augment_on: str = setting("auto", "of the Lightning side; no effect here")
-    cache: str = setting("auto", "of the Lightning side; no effect here")
+    augment_on: Literal["auto", "workers", "device"] = setting(
+        "auto", "of the Lightning side; no effect here"
+    )
+    cache: Literal["auto", "disk", "memory", "device"] = setting(
+        "auto", "of the Lightning side; no effect here"
+    )
     cache_dir: str | None = setting(None, "where the stand-in set lies; null: the user's cache folder")
     num_workers: int = setting(0, "of the Lightning side; no effect here")
 
@@ -119,6 +123,13 @@ def read_settings(arguments: list[str]) -> Settings:
         raise UserError(f"no config given: --config NAME, one of {', '.join(config_names())}, or a path")
     settings = _settings(namespace, parser)
     _check(settings)
+    expand = settings.data.expand
+    # Of the merged settings alone: an overlay may give the one, the config under it the other.
+    if expand is not None and not settings.data.augment.is_random:
+        raise UserError(
+            f"data.expand is {expand}, but data.augment changes nothing: give it a range, or leave "
+            "data.expand out"
+        )
     return settings
 
 
