@@ -22,7 +22,7 @@ from porting.comparison import Comparison
 from porting.training import fresh_net
 
 PROBES = 8
-# A fault in float64 is six orders and more over what copies are apart, a clean port at most a few times.
+# In float64 copies part smoothly: what is so far over two of them is no matter of last bits.
 ENOUGH_PROBES, BEYOND_DOUBT = 2, 1e3
 # Of a weight. In float32 it moves activations of v1 and v3 by 3e-6 to 5e-6 of their largest, as much as
 # float32 Keras is off from float64 Keras (4.6e-6, tolerances.py); in float64 it is as much less as a port is
