@@ -198,6 +198,7 @@ def test_auto_says_what_it_chose_and_why() -> None:
     assert choose_augment_on("auto", "cuda", 2, (64, 64)).value == "device"
     assert choose_augment_on("auto", "cpu", 2, (64, 64)).value == "workers"
     assert choose_augment_on("auto", "cpu", 0, (64, 64)).value == "device"
+    assert choose_augment_on("auto", "cpu", 0, (128, 128)).value == "workers"
     assert choose_augment_on("workers", "cuda", 0, (64, 64)).value == "workers"
     cpu = torch.device("cpu")
     assert choose_cache("auto", cpu, 2**20, 0).value == "disk"

@@ -17,6 +17,8 @@ from lightning_impl.data.batches import Picks
 from parity_common.command_errors import UserError
 
 AugmentOn = Literal["auto", "workers", "device"]
+# On a CPU, one thread: see choose_augment_on.
+LARGEST_PIXELS_IN_BATCHES = 64 * 64
 Cache = Literal["auto", "disk", "memory", "device"]
 
 
@@ -52,7 +54,10 @@ def choose_augment_on(
         return Choice("device", f"batches lie on {device_type}")
     if num_workers > 0:
         return Choice("workers", f"{num_workers} workers leave the training process its time")
-    return Choice("device", "without workers, batches are as fast or faster than image by image on a CPU")
+    # Measured on a CPU: batches 17,164 images/s against 12,218 at 64 x 64, 3,852 against 5,055 at 128 x 128.
+    if image_size[0] * image_size[1] <= LARGEST_PIXELS_IN_BATCHES:
+        return Choice("device", "without workers, a CPU is faster by batches up to 64 x 64 pixels")
+    return Choice("workers", "a CPU is faster image by image above 64 x 64 pixels, without workers too")
 
 
 def choose_cache(setting: Cache, device: torch.device, num_bytes: int, num_workers: int) -> Choice:
