@@ -12,6 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from keras_reference.backend import PACKAGE_OF_PROFILE
 from keras_reference.models import BUILDERS
+from parity_common.arch_arguments import check_arch_arguments
 from parity_common.augment_settings import AugmentSettings
 from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError, did_you_mean
@@ -41,6 +42,7 @@ class ModelSettings:
     optimizer: str = setting("nadam", f"{', '.join(OPTIMIZERS)}, with Keras's defaults but for the rate")
     learning_rate: float = setting(0.001, "per step, above 0; a schedule's initial_learning_rate")
     optimizer_arguments: dict[str, Any] | None = setting(None, "more of the optimizer's, such as clipnorm")
+    arch_arguments: dict[str, Any] | None = setting(None, "the architecture's own arguments, by name")
     schedule: dict[str, dict[str, Any]] | None = setting(
         None, "a learning-rate schedule, such as {CosineDecay: {decay_steps: 3000}}; null keeps the rate"
     )
@@ -235,6 +237,7 @@ def _check(settings: Settings) -> None:
         if value not in choices:
             hint = did_you_mean(value, choices)
             raise UserError(f'model.{key} is "{value}"{hint}: one of {", ".join(choices)}')
+    check_arch_arguments(model.arch, BUILDERS[model.arch], model.arch_arguments or {})
     if not 0 < model.learning_rate < math.inf:
         raise UserError(f"model.learning_rate is {model.learning_rate}: give a number above 0")
     if not 0 < data.validation_split < 1:

@@ -36,7 +36,7 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
     if not hasattr(optimizers, name):
         raise UserError(f"model.optimizer {settings.optimizer} is not in {settings.profile}'s Keras")
     optimizer = _made(getattr(optimizers, name), learning_rate=rate, **(settings.optimizer_arguments or {}))
-    model = BUILDERS[settings.arch](keras, classes, image_size)
+    model = BUILDERS[settings.arch](keras, classes, image_size, **(settings.arch_arguments or {}))
     model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
     return model
 

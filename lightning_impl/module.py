@@ -14,6 +14,7 @@ from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.keras_semantics.schedules import Schedule, build_schedule
 from lightning_impl.models import ARCHITECTURES
+from parity_common.arch_arguments import check_arch_arguments
 from parity_common.augment_settings import AugmentSettings
 from parity_common.command_errors import UserError
 
@@ -44,6 +45,7 @@ class Classifier(CompiledModule):
 
     Args:
         arch: Which net of `lightning_impl.models`.
+        arch_arguments: The architecture's own arguments, by name.
         profile: Whose rules hold: tf2.4 or keras3.
         optimizer: With Keras's defaults but for the learning rate.
         learning_rate: Per step, above 0; a schedule's initial_learning_rate.
@@ -72,6 +74,7 @@ class Classifier(CompiledModule):
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (64, 64),
         standardise: dict[str, Any] | None = None,
+        arch_arguments: dict[str, Any] | None = None,
     ) -> None:
         if not 0 < learning_rate < float("inf"):
             raise UserError(f"model.learning_rate is {learning_rate}: give a number above 0")
@@ -83,8 +86,9 @@ class Classifier(CompiledModule):
             raise UserError(
                 f"data.image_size {list(image_size)} is too small for {arch}: give {least} pixels a side"
             )
-        rules, more = PROFILES[profile], optimizer_arguments or {}
-        net = architecture(len(class_names), (image_size[0], image_size[1]), rules)
+        rules, more, own = PROFILES[profile], optimizer_arguments or {}, arch_arguments or {}
+        check_arch_arguments(arch, architecture, own)
+        net = architecture(len(class_names), (image_size[0], image_size[1]), rules, **own)
         super().__init__(
             # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
             net.to(memory_format=torch.channels_last),

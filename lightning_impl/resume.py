@@ -29,6 +29,7 @@ FIGURES_KEY = "running_means"
 # What cannot change on the way: weights or optimizer state would not fit, or mean something else.
 FIXED_SETTINGS = {
     "arch": "model.arch",
+    "arch_arguments": "model.arch_arguments",
     "image_size": "data.image_size",
     "optimizer": "model.optimizer",
     "optimizer_arguments": "model.optimizer_arguments",

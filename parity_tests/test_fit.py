@@ -196,6 +196,10 @@ def test_unusable_config_is_one_quick_line(arguments: list[str], line: str, tmp_
         (["--trainer.max_epoch", "1"], "error: unknown option --trainer.max_epoch (did you mean"),
         (["--trainer.accelerator", "none_such"], "error: trainer settings:"),
         (
+            ["--model.arch_arguments", "{depth: 3}"],
+            "error: model.arch_arguments: v3 has no depth; it takes none",
+        ),
+        (
             ["--model.optimizer_arguments", "{clipnrm: 1}"],
             'error: Nadam has no argument "clipnrm"',
         ),

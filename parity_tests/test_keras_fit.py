@@ -171,6 +171,7 @@ def test_a_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
         (["--config", "v3", "--model.learning_rate", "-1"], ["model.learning_rate is -1", "above 0"]),
         (["--config", "v3", "--model.learning_rate", "quick"], ["model.learning_rate is quick", "a number"]),
         (["--config", "v3", "--model.optimizer", "nadamm"], ['did you mean "nadam"?']),
+        (["--config", "v3", "--model.arch_arguments", "{depth: 3}"], ["v3 has no depth", "takes none"]),
         (
             ["--config", "v3", "--data.validation_split", "1"],
             ["data.validation_split is 1", "between 0 and 1"],
