@@ -58,6 +58,7 @@ class DataSettings:
     validation_split: float = setting(0.2, "share of each class that is validation, in (0, 1)")
     subset_per_class: int | None = setting(None, "images a class to keep, drawn before the split")
     subset_seed: int = setting(0, "draws the subset")
+    classes: list[str] | None = setting(None, "class folders to use, in label order; null: all, sorted")
     augment: AugmentSettings = setting(AugmentSettings(), "ImageDataGenerator's arguments")
     expand: int | None = setting(None, "each image once as it is and so many times less one augmented")
     expand_mode: Literal["online", "fixed"] = setting("online", "augment anew each epoch, or once")

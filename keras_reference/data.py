@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from keras_reference.config import DataSettings
 from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folder
+from parity_common.class_folders import list_classes
 from parity_common.command_errors import UserError
 from parity_common.data_sources import source_folder
 from parity_common.progress import track
@@ -104,10 +105,13 @@ def list_files(profile: str, root: Path, settings: DataSettings) -> ImageFiles:
     Raises:
         UserError: A class without images, or a part of the split without any image.
     """
+    # Without `classes` the iterator sorts the folders itself: all the names, as they stand, are the same.
+    classes = list_classes(root, settings.classes)
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # It prints what it found, and warns of every .tiff.
         warnings.simplefilter("ignore")
-        listing = image_module(profile).ImageDataGenerator().flow_from_directory(str(root), shuffle=False)
+        generator = image_module(profile).ImageDataGenerator()
+        listing = generator.flow_from_directory(str(root), classes=list(classes), shuffle=False)
     class_names = sorted(listing.class_indices, key=listing.class_indices.get)
     kept: list[int] = []
     is_validation: list[bool] = []

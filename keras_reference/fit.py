@@ -70,7 +70,7 @@ def main() -> int | None:
 def _fit(settings: Settings, signals: StopSignals) -> int:
     if settings.data.root is not None:
         # Before anything heavy is imported.
-        list_classes(Path(settings.data.root).expanduser())
+        list_classes(Path(settings.data.root).expanduser(), settings.data.classes)
     keras = _load_quietly(settings.model.profile)
     folder = image_folder(settings.data)
     files = list_files(settings.model.profile, folder, settings.data)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from parity_common.command_errors import UserError
+from parity_common.command_errors import UserError, did_you_mean
 
 
 def folder_names(root: Path) -> tuple[str, ...]:
@@ -30,13 +31,39 @@ def folder_names(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def list_classes(root: Path) -> tuple[str, ...]:
-    """The class folders of `root`, in label order.
+def chosen_classes(there: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """`wanted` itself, which is the label order too, as in flow_from_directory's `classes`.
+
+    Args:
+        there: Every class of the set.
+        wanted: `data.classes`.
 
     Raises:
-        UserError: No such folder, or fewer than two folders in it.
+        UserError: One that is not there or stands twice, or fewer than two.
+    """
+    for place, name in enumerate(wanted):
+        if name not in there:
+            raise UserError(f"data.classes: no class {name}{did_you_mean(name, there)}")
+        if name in wanted[:place]:
+            raise UserError(f"data.classes names {name} twice: leave one out")
+    if len(wanted) < 2:
+        raise UserError(f"data.classes has {len(wanted)} names: a classifier needs two or more")
+    return tuple(wanted)
+
+
+def list_classes(root: Path, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The class folders of `root`, in label order.
+
+    Args:
+        root: The folder of class folders.
+        wanted: `data.classes`: these, in this order. None: all, sorted.
+
+    Raises:
+        UserError: No such folder, fewer than two folders in it, or a wanted one that is not there.
     """
     names = folder_names(root)
+    if wanted is not None:
+        return chosen_classes(names, wanted)
     if len(names) == 1:
         raise UserError(f"one class folder, {names[0]}, in {root}: a classifier needs two or more")
     return names

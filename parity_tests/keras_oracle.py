@@ -72,7 +72,7 @@ def load_images(keras, paths, height, width):
     return {"images": np.stack([np.asarray(load(str(path), target_size=size)) for path in paths])}
 
 
-def folder_order(keras, root, validation_split):
+def folder_order(keras, root, validation_split, classes=None):
     """Class names, and the files and labels of both parts, as flow_from_directory has them."""
     if keras.__name__ == "tf_keras":
         from keras_preprocessing.image import ImageDataGenerator
@@ -81,7 +81,8 @@ def folder_order(keras, root, validation_split):
     generator = ImageDataGenerator(validation_split=float(validation_split))
     answer = {}
     for part in ("training", "validation"):
-        iterator = generator.flow_from_directory(str(root), subset=part, target_size=(8, 8))
+        chosen = None if classes is None else [str(name) for name in classes]
+        iterator = generator.flow_from_directory(str(root), subset=part, target_size=(8, 8), classes=chosen)
         answer[f"{part}_files"] = np.array(iterator.filenames)
         answer[f"{part}_labels"] = np.asarray(iterator.classes)
         answer["class_names"] = np.array(sorted(iterator.class_indices, key=iterator.class_indices.get))

@@ -33,8 +33,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.parametrize("classes", [None, ["ant", "Zebra", "10"]])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_class_order_and_split_match_keras(profile: str, tmp_path: Path) -> None:
+def test_class_order_and_split_match_keras(profile: str, classes: list[str] | None, tmp_path: Path) -> None:
     root = tmp_path / "set"
     for name in ("Zebra", "ant", "10", "9", "ant eater", ".hidden", "über"):
         (root / name).mkdir(parents=True)
@@ -55,8 +56,9 @@ def test_class_order_and_split_match_keras(profile: str, tmp_path: Path) -> None
     for file in ("ant/z/deep.png", "ant/Z/deeper/1.jpg", "ant/b/2.PNG"):
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_bytes(b"")
-    theirs = ask_keras("folder_order", profile, root=str(root), validation_split=0.35)
-    ours = index_folder(root, 0.35)
+    chosen = {} if classes is None else {"classes": np.array(classes)}
+    theirs = ask_keras("folder_order", profile, root=str(root), validation_split=0.35, **chosen)
+    ours = index_folder(root, 0.35, classes=classes)
     assert list(ours.class_names) == theirs["class_names"].tolist()
     for part, validation in (("training", False), ("validation", True)):
         places = ours.places(validation)
@@ -227,6 +229,21 @@ def test_unusable_folders_are_refused_in_one_line(folder: Path, tmp_path: Path) 
     (folder / "bare").mkdir()
     with pytest.raises(UserError, match=r"no images in class folder .*bare"):
         index_folder(folder, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        (["bee", "ants"], r'data.classes: no class ants \(did you mean "ant"\?\)'),
+        (["ant", "bee", "ant"], "data.classes names ant twice: leave one out"),
+        (["ant"], "data.classes has 1 names: a classifier needs two or more"),
+    ],
+)
+def test_unusable_classes_are_refused(classes: list[str], says: str, tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=says):
+        index_folder(tmp_path, 0.2, classes=classes)
 
 
 def test_empty_part_of_the_split_is_refused(folder: Path) -> None:

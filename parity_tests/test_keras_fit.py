@@ -339,6 +339,13 @@ for label, name in enumerate(files.class_names):
     kept = [of_class[place] for place in choose_subset(len(of_class), 3, 5, label)]
     assert kept == [path for path, number in zip(few.paths, few.labels) if number == label]
 assert few.is_validation.tolist() == [True, False, False] * 3
+two = [files.class_names[2], files.class_names[0]]
+chosen = list_files(profile, root, DataSettings(validation_split=0.4, classes=two))
+assert chosen.class_names == two
+for label, number in enumerate((2, 0)):
+    assert [path for path, given in zip(chosen.paths, chosen.labels) if given == label] == [
+        path for path, given in zip(files.paths, files.labels) if given == number
+    ]
 shuffled = BatchMaker(keras, profile, AugmentSettings(), 3, 4).training(training, 1)
 first, second = ([y.argmax(1).tolist() for _, y in shuffled.as_numpy_iterator()] for _ in range(2))
 assert first != second and sorted(sum(first, [])) == sorted(sum(second, [])) == sorted(training.labels)

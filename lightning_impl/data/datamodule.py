@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from multiprocessing.util import Finalize
@@ -42,6 +41,9 @@ from parity_common.cache_folder import cache_root
 from parity_common.command_errors import UserError
 from parity_common.data_sources import Source
 
+# What a checkpoint calls the digest of the training images' names.
+TRAINING_IMAGES_KEY = "the training images"
+
 # As a loader gives it: the images are absent where they lie on the device.
 Fetched = tuple[Tensor | None, Tensor, Picks]
 
@@ -61,6 +63,8 @@ class ImageData(LightningDataModule):
         validation_split: In (0, 1): the first part of each class's sorted files is validation.
         subset_per_class: Images a class to keep, drawn before the split. None keeps all.
         subset_seed: Draws the subset.
+        classes: The class folders to use, in label order, as flow_from_directory's `classes`. None: all,
+            sorted.
         augment: ImageDataGenerator's arguments; what is random is for training images only.
         expand: Each epoch sees every training image once as it is and so many times less one augmented, 2 or
             more. None: once, augmented, as ImageDataGenerator.flow does.
@@ -86,6 +90,7 @@ class ImageData(LightningDataModule):
         validation_split: float = 0.2,
         subset_per_class: int | None = None,
         subset_seed: int = 0,
+        classes: list[str] | None = None,
         augment: AugmentSettings = AugmentSettings(),  # noqa: B008, frozen
         expand: int | None = None,
         expand_mode: Literal["online", "fixed"] = "online",
@@ -105,6 +110,7 @@ class ImageData(LightningDataModule):
             validation_split,
             subset_per_class,
             subset_seed,
+            classes,
             cache_root(cache_dir),
         )
         check_least("batch_size", batch_size, 1)
@@ -189,14 +195,13 @@ class ImageData(LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """What decides an epoch's batches, for a checkpoint."""
-        files = [self.image_set.index.files[place] for place in self.training.places]
         return {
             "data.batch_size": self.batch_size,
             "data.expand": self.expand,
             "data.expand_mode": self.expand_mode,
             "data.augment": repr(self.augment),
             "seed_everything": self.seed,
-            "the training images": hashlib.sha256("\n".join(files).encode()).hexdigest()[:16],
+            TRAINING_IMAGES_KEY: self.image_set.index.training_digest(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

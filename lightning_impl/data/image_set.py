@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from lightning_impl.data.sources import prepare_source
 from lightning_impl.data.stand_in import CLASS_NAMES
 from lightning_impl.data.stand_in.draw import MOST_IMAGES_PER_CLASS
 from parity_common.cache_folder import STAND_IN_SEED, stand_in_folder
-from parity_common.class_folders import list_classes
+from parity_common.class_folders import chosen_classes, list_classes
 from parity_common.command_errors import UserError
 from parity_common.data_sources import Source, check_source
 from parity_common.progress import track
@@ -33,6 +34,7 @@ class ImageSet:
         validation_split: In (0, 1): the first part of each class's sorted files is validation.
         subset_per_class: Images a class to keep, drawn before the split. None keeps all.
         subset_seed: Draws the subset.
+        classes: The classes to use, in label order. None: all, sorted.
         cache_root: Where decoded images and sets lie.
 
     Raises:
@@ -46,6 +48,7 @@ class ImageSet:
     validation_split: float
     subset_per_class: int | None
     subset_seed: int
+    classes: Sequence[str] | None
     cache_root: Path
 
     def __post_init__(self) -> None:
@@ -66,7 +69,9 @@ class ImageSet:
     @cached_property
     def class_names(self) -> list[str]:
         """The classes in label order; the stand-in's are known before it is drawn, others are prepared."""
-        return list(CLASS_NAMES if self._is_drawn else list_classes(self.folder))
+        if not self._is_drawn:
+            return list(list_classes(self.folder, self.classes))
+        return list(CLASS_NAMES if self.classes is None else chosen_classes(CLASS_NAMES, self.classes))
 
     @cached_property
     def folder(self) -> Path:
@@ -80,7 +85,9 @@ class ImageSet:
     @cached_property
     def index(self) -> ImageIndex:
         """The files and their split; needs the stand-in set to be drawn."""
-        return index_folder(self.folder, self.validation_split, self.subset_per_class, self.subset_seed)
+        return index_folder(
+            self.folder, self.validation_split, self.subset_per_class, self.subset_seed, self.classes
+        )
 
     def prepare(self) -> None:
         """Draws or downloads the set where it is needed and decodes the images into the cache."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,12 @@ class ImageIndex:
         """The places in `files` of one part of the split, in order."""
         return [place for place, flag in enumerate(self.is_validation) if flag is validation]
 
+    def training_digest(self) -> str:
+        """Equal where the training images have the same names in the same order, wherever the folder lies."""
+        names = "\n".join(self.files[place] for place in self.places(validation=False))
+        # Names that are no UTF-8 are kept as the bytes they are.
+        return hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
+
 
 def list_images(class_folder: Path) -> list[str]:
     """Paths below `class_folder` of its images, subfolders included, in Keras's order.
@@ -65,7 +73,11 @@ def validation_count(images: int, validation_split: float) -> int:
 
 
 def index_folder(
-    root: Path, validation_split: float, subset_per_class: int | None = None, subset_seed: int = 0
+    root: Path,
+    validation_split: float,
+    subset_per_class: int | None = None,
+    subset_seed: int = 0,
+    classes: Sequence[str] | None = None,
 ) -> ImageIndex:
     """Lists, subsets and splits a folder.
 
@@ -74,11 +86,12 @@ def index_folder(
         validation_split: In (0, 1); of each class's kept files the first `validation_count` validate.
         subset_per_class: Images a class to keep, None for all.
         subset_seed: Draws the subset.
+        classes: The class folders to use, in label order. None: all, sorted.
 
     Raises:
         UserError: No such folder, no class folders, a class without images, or a part without any image.
     """
-    class_names = list_classes(root)
+    class_names = list_classes(root, classes)
     files: list[str] = []
     labels: list[int] = []
     is_validation: list[bool] = []
