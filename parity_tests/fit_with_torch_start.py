@@ -1,30 +1,21 @@
 """`lightning_impl.fit` with one seeded fault: layers start as torch starts them, not as Keras does (D15).
 
-python -m parity_tests.fit_with_torch_start --config v3 …
+    python -m parity_tests.fit_with_torch_start --config v3 …
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import nn
-
 from lightning_impl import fit
-from lightning_impl.module import Classifier
+from lightning_impl.models import v1, v2, v3
 from parity_common.command_errors import run_command
 
 
 def start_as_torch_does() -> None:
-    """Has every Classifier made from now on draw its weights by torch's own rules."""
-    keras_start = Classifier.__init__
-
-    def torch_start(self: Classifier, *arguments: Any, **named: Any) -> None:
-        keras_start(self, *arguments, **named)
-        for layer in self.net.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                layer.reset_parameters()
-
-    Classifier.__init__ = torch_start  # type: ignore[method-assign]
+    """Leaves out what gives the nets Keras's start: torch's own is in every layer already."""
+    for net in (v1, v2, v3):
+        for rule in ("initialise_", "glorot_uniform_"):
+            if hasattr(net, rule):
+                setattr(net, rule, lambda *arguments: None)
 
 
 if __name__ == "__main__":

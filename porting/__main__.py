@@ -1,6 +1,7 @@
 """`python -m porting audit TRACE --port package.module:Class`, and `python -m porting record ...`.
 
-A trace of an image folder: `audit TRACE --images FOLDER`, and `record-data ...`.
+A trace of an image folder: `audit TRACE --images FOLDER`, and `record-data ...`. Runs over many seeds:
+`equivalence OURS THEIRS`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from parity_common.command_errors import UserError, run_command
+from porting import equivalence_command
 from porting.case import RUNG_NUMBERS, RungResult
 from porting.data_port import DataPort
 from porting.data_rung import data
 from porting.data_trace import DataTrace
+from porting.inspect_file import inspect
 from porting.ladder import climb, rungs_of
 from porting.replay import load_port
 from porting.trace import Trace
@@ -79,7 +82,8 @@ def record(arguments: argparse.Namespace) -> int:
 def main(words: list[str] | None = None) -> int:
     """The command. Arguments that `record` does not know go on to the recorder as they are."""
     parser = _Parser(prog="python -m porting", description="Prove that a torch port equals its Keras model.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="audit|record|record-data")
+    names = "audit|record|record-data|equivalence"
+    commands = parser.add_subparsers(dest="command", required=True, metavar=names)
     one = commands.add_parser("audit", help="compare a port with a trace, rung by rung")
     one.add_argument("trace", type=Path, help="the trace folder")
     one.add_argument("--port", metavar="MODULE:CLASS", help="the torch module's class, for a model's trace")
@@ -99,8 +103,11 @@ def main(words: list[str] | None = None) -> int:
             "--keras-python", metavar="PYTHON", help="the interpreter that has the model's Keras"
         )
         two.set_defaults(run=record, recorder=recorder)
+    equivalence_command.add_arguments(
+        commands.add_parser("equivalence", help="compare two sets of trainings over the same seeds")
+    )
     arguments, rest = parser.parse_known_args(words)
-    if rest and arguments.run is audit:
+    if rest and arguments.run is not record:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.recorder_arguments = rest
     return arguments.run(arguments)

@@ -57,6 +57,13 @@ class Equivalence:
         """The means are not equal. It may hold as well: a difference that is there, and small."""
         return self.p_difference < SIGNIFICANCE
 
+    @property
+    def verdict(self) -> str:
+        """What the tests say, in words."""
+        if self.holds:
+            return "equivalent"
+        return "NOT equivalent" if self.differs else "not shown: too wide a spread"
+
 
 def equivalence(ours: Sequence[float], theirs: Sequence[float], margin: float) -> Equivalence:
     """Two one-sided paired t-tests.
