@@ -63,6 +63,18 @@ class BatchMaker:
         """Training images an epoch sees, augmented ones counted each."""
         return len(part.labels) * (self.expand or 1)
 
+    def augmented(self, image: Any, seed: int, epoch: int, item: int) -> Any:
+        """An image as one item of an epoch sees it, not yet standardised.
+
+        Args:
+            image: `(H, W, 3)` float32 of 0-255.
+            seed: Of the batch orders.
+            epoch: From 0.
+            item: Its place in the epoch's unshuffled order.
+        """
+        draw = np.random.SeedSequence([seed, 0 if self.is_fixed else epoch, item]).generate_state(1)[0]
+        return self.generator.random_transform(image, seed=int(draw))
+
     def _dataset(self, part: Part, seed: int | None) -> Any:
         """A `tf.data.Dataset` of one epoch.
 
@@ -128,9 +140,7 @@ class BatchMaker:
             def _image(self, index: int) -> Any:
                 image = part.images[index % images].astype(np.float32)
                 if index >= plain:
-                    epoch = 0 if maker.is_fixed else self.epoch
-                    draw = np.random.SeedSequence([seed or 0, epoch, index]).generate_state(1)[0]
-                    image = maker.generator.random_transform(image, seed=int(draw))
+                    image = maker.augmented(image, seed or 0, self.epoch, index)
                 return maker.generator.standardize(image)
 
         return Batches()

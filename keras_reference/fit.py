@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from types import FrameType, ModuleType
 from typing import Any
 
-from keras_reference.backend import PACKAGE_OF_PROFILE, load_keras
+from keras_reference.backend import load_keras
 from keras_reference.batches import BatchMaker
 from keras_reference.checkpoints import Checkpoints
+from keras_reference.closing import Trained, close_run
 from keras_reference.config import Settings, read_settings
 from keras_reference.data import Part, decode_files, image_folder, list_files
-from keras_reference.training import build_callbacks, build_model, fit_arrays, predict_labels
+from keras_reference.training import build_callbacks, build_model, fit_arrays, second_stage
 from parity_common.class_folders import list_classes
 from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
 from parity_common.run_folder import RunFolder, write_text_atomically
@@ -99,34 +98,8 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
         settings, signals, run, checkpoints, callbacks, (keras, model, training, validation), batches
     )
     seconds = time.perf_counter() - started
-
-    best = keras.models.load_model(checkpoints.best, compile=False)
-    predicted = predict_labels(best, validation, batches)
-    run.write_confusion(files.class_names, validation.labels, predicted)
-    run.write_result(
-        {
-            "framework": "keras",
-            "package": f"{PACKAGE_OF_PROFILE[settings.model.profile]} {keras.__version__}",
-            "config": settings.name,
-            "best_val_accuracy": checkpoints.best_row["val_accuracy"],
-            "best_epoch": checkpoints.best_row["epoch"],
-            "epochs": len(rows),
-            "classes": len(files.class_names),
-            "training_images": len(training.labels),
-            "validation_images": len(validation.labels),
-            "parameters": model.count_params(),
-            "seconds": round(seconds, 1),
-            # The first epoch traces and compiles.
-            "images_per_second": median(row["images_per_second"] for row in rows[1:] or rows),
-        }
-    )
-    code = _draw(run)
-    print(
-        f"best validation accuracy {checkpoints.best_row['val_accuracy']:.1%} "
-        f"(epoch {checkpoints.best_row['epoch'] + 1}; chance is {1 / len(files.class_names):.1%}) "
-        f"in {seconds / 60:.1f} min; run folder {run.path}"
-    )
-    return code
+    trained = Trained(folder, files, training, validation, batches, checkpoints, rows, seconds)
+    return close_run(keras, settings, run, trained)
 
 
 def _load_quietly(profile: str) -> ModuleType:
@@ -153,7 +126,7 @@ def _train(
     parts: tuple[Any, Any, Part, Part],
     batches: BatchMaker,
 ) -> list[dict]:
-    model = parts[1]
+    keras, model = parts[0], parts[1]
 
     def keep(row: dict) -> None:
         run.append_metrics(row)
@@ -170,21 +143,12 @@ def _train(
             verbose=1 if sys.stdout.isatty() else 2,
             on_epoch=keep,
             check_stop=signals.check,
+            second=second_stage(keras, model, settings.model),
         )
     except Stopped as stopped:
         raise Stopped(f"{stopped}; {checkpoints.kept()}", stopped.exit_code) from stopped
     finally:
         signals.in_training = False
-
-
-def _draw(run: RunFolder) -> int:
-    """Draws the run's pictures in a child, since this process must not import the torch side."""
-    command = [sys.executable, "-m", "lightning_impl.report", str(run.path)]
-    code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
-    if code != 0:
-        again = " ".join(["python", *command[1:]])
-        print(f"error: the pictures were not drawn (exit code {code}): {again}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

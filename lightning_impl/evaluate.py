@@ -14,10 +14,10 @@ from lightning_impl.module import Classifier
 
 
 @torch.inference_mode()
-def predict_labels(
+def predict_probabilities(
     model: Classifier, checkpoint: Path, batches: Iterable[tuple[Tensor, Tensor]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """True and predicted class numbers, `(N,)` each, with the weights of `checkpoint`.
+) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    """True class numbers `(N,)` and probabilities `(N, classes)`, with the weights of `checkpoint`.
 
     The model keeps those weights and is left in evaluation mode.
 
@@ -29,8 +29,8 @@ def predict_labels(
     saved = torch.load(checkpoint, map_location=model.device, weights_only=True)
     model.load_state_dict(saved["state_dict"])
     model.eval()
-    labels, predicted = [], []
-    for images, truth in batches:
-        predicted.append(model(images).argmax(1).cpu().numpy())
+    labels, probabilities = [], []
+    for number, (images, truth) in enumerate(batches):
+        probabilities.append(model.predict_step((images, truth), number).cpu().numpy())
         labels.append(truth.cpu().numpy())
-    return np.concatenate(labels), np.concatenate(predicted)
+    return np.concatenate(labels), np.concatenate(probabilities)

@@ -54,11 +54,9 @@ def preview(out: Path, count: int, without_keras: bool, settings: list[str]) -> 
     Raises:
         UserError: Anything wrong with them, or nothing random in data.augment.
     """
-    import torch
-
     from lightning_impl.augment import keras_parameters
     from lightning_impl.cli import read_data
-    from lightning_impl.data.batches import Picks
+    from lightning_impl.data.examples import augmented_examples
     from lightning_impl.report.draw import save_figure
     from lightning_impl.report.preview import draw_preview
 
@@ -70,18 +68,14 @@ def preview(out: Path, count: int, without_keras: bool, settings: list[str]) -> 
     data.prepare_data()
     data.setup("preview")
     assert data.augmenter is not None
-    places = data.training.places
-    shown = np.linspace(0, len(places) - 1, min(count, len(places))).astype(int)
-    images = np.repeat(data.image_set.open_images()[places[shown]], COLUMNS, axis=0)
-    # The first augmentations of these images in the first epoch, or in several where an image has one each.
-    turns = np.tile(np.arange(COLUMNS), len(shown)) + (1 if data.expand else 0)
-    indices = np.repeat(shown, COLUMNS) + turns * len(places)
-    ours = data.augmenter.on_device(torch.from_numpy(images), Picks(0, indices, True)).numpy()
+    examples = augmented_examples(data, count, COLUMNS)
+    images = np.repeat(examples.originals, COLUMNS, axis=0)
+    ours = examples.augmented.reshape(images.shape)
     keras: NDArray | None = None
     if not without_keras:
         drawn = [
             keras_parameters(data.augmenter.compose, image, data.seed, 0, int(index))
-            for image, index in zip(images, indices, strict=True)
+            for image, index in zip(images, examples.items.ravel(), strict=True)
         ]
         keras = keras_images(data.profile.name, asdict(data.augment), images, drawn)
     figure = draw_preview(images, ours, keras, COLUMNS, DIFFERENCE_SCALE, data.profile.name)

@@ -2,10 +2,17 @@
 
 config.yaml       what drove the run, complete
 metrics.csv       one row an epoch, columns METRIC_COLUMNS
-confusion.csv     validation images by true class (row) and predicted class (column), best checkpoint
-result.json       the closing figures; present only when the run has finished
-curves.png  confusion.png
 checkpoints/      best.* and last.*
+
+A run that has finished holds further, of its best checkpoint:
+
+confusion.csv     validation images by true class (row) and predicted class (column)
+predictions.csv   a row for each validation image: file, true and predicted class, probability
+result.json       the closing figures, device and versions; present only when the run has finished
+mistakes.png      the most confident mistakes (parity_common/run_pictures.py); absent where nothing is wrong
+augmentation.png  training images and what augmentation makes of them; absent where there is none
+report.html       the run's page, made from the files above alone
+curves.png  confusion.png
 """
 
 from __future__ import annotations
@@ -23,6 +30,17 @@ from numpy.typing import ArrayLike
 
 from parity_common.command_errors import UserError
 
+# What the end of a run leaves, the mark that it has finished first.
+CLOSING_FILES = (
+    "result.json",
+    "confusion.csv",
+    "predictions.csv",
+    "mistakes.png",
+    "augmentation.png",
+    "report.html",
+    "curves.png",
+    "confusion.png",
+)
 METRIC_COLUMNS = (
     "epoch",
     "loss",
@@ -95,6 +113,11 @@ class RunFolder:
             ) from error
         raise UserError(f"{parent / name} holds 999 runs of this second: use another --runs")
 
+    def reopen(self) -> None:
+        """Takes away what the end of a run has left: a run that goes on has not finished."""
+        for name in CLOSING_FILES:
+            (self.path / name).unlink(missing_ok=True)
+
     def append_metrics(self, row: dict[str, float | int | None]) -> None:
         """Adds one epoch's row to metrics.csv, the header first. A cut-off last row is mended on reading."""
         path = self.path / "metrics.csv"
@@ -156,7 +179,7 @@ class RunFolder:
         write_atomically(self.path / "confusion.csv", write)
 
     def write_result(self, result: dict) -> None:
-        """result.json, written last: its presence says that the run finished."""
+        """result.json, after every other file of data: its presence says that the run finished."""
         write_text_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 
 

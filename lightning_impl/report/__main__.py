@@ -1,21 +1,43 @@
-"""Draws the pictures of runs again: `python -m lightning_impl.report RUN…`."""
+"""Makes the pages of runs again: `python -m lightning_impl.report RUN…`.
+
+Each run folder, of either framework, gets its report.html and pictures. Several runs are compared on a page
+of their own as well.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from lightning_impl.report.comparison import comparison_page
 from lightning_impl.report.draw import draw_run
-from parity_common.command_errors import run_command
-from parity_common.run_folder import RunFolder
+from lightning_impl.report.run_files import RunFiles
+from parity_common.command_errors import UserError, run_command
+from parity_common.one_line_parser import OneLineParser
+from parity_common.run_folder import RunFolder, write_text_atomically
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lightning_impl.report", description=__doc__)
+    parser = OneLineParser(prog="python -m lightning_impl.report", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder of either framework")
-    for path in parser.parse_args().runs:
-        for drawn in draw_run(RunFolder(path)):
+    parser.add_argument(
+        "--out", type=Path, default=None, help="the page that compares several runs (comparison.html)"
+    )
+    arguments = parser.parse_args()
+    if arguments.out is not None and len(arguments.runs) < 2:
+        raise UserError("one run alone compares with nothing: leave --out away, or give more runs")
+    out = arguments.out or Path("comparison.html")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"no such folder {out.parent}: make it or give another --out")
+    # All are looked at before anything is written.
+    runs = [RunFiles(RunFolder(path)) for path in arguments.runs]
+    for run in runs:
+        for drawn in draw_run(run.run):
             print(drawn)
+    if len(runs) > 1:
+        write_text_atomically(out, comparison_page(runs, out.absolute().parent))
+        print(out)
 
 
 if __name__ == "__main__":

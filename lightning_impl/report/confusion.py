@@ -1,10 +1,11 @@
-"""The confusion matrix: counts and picture."""
+"""The confusion matrix: counts, picture, and what it says first."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +15,8 @@ from parity_common.command_errors import UserError
 
 # Above this many classes the counts no longer fit their cells.
 MOST_CLASSES_WITH_NUMBERS = 40
+# Longer names would leave the matrix no room in the picture.
+MOST_NAME_CHARACTERS = 24
 
 
 def read_confusion(path: Path) -> tuple[list[str], NDArray[np.int64]]:
@@ -33,6 +36,41 @@ def read_confusion(path: Path) -> tuple[list[str], NDArray[np.int64]]:
     return header[1:], counts
 
 
+class ConfusedPair(NamedTuple):
+    """How often one class is taken for another.
+
+    Attributes:
+        true: The class's name.
+        predicted: What it is taken for.
+        images: How many of them.
+        share: Of the true class's images, in [0, 1].
+    """
+
+    true: str
+    predicted: str
+    images: int
+    share: float
+
+
+def most_confused(class_names: Sequence[str], counts: NDArray[np.int64], most: int) -> list[ConfusedPair]:
+    """The pairs of classes with the most mistakes, the most first, ties in label order.
+
+    Args:
+        class_names: In label order.
+        counts: `(classes, classes)` images by true class (row) and predicted class (column).
+        most: How many pairs at most.
+    """
+    wrong = counts - np.diag(np.diagonal(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = []
+    for true, predicted in zip(*np.unravel_index(order, counts.shape), strict=True):
+        count = int(wrong[true, predicted])
+        if count:
+            share = count / int(counts[true].sum())
+            pairs.append(ConfusedPair(class_names[true], class_names[predicted], count, share))
+    return pairs
+
+
 def draw_confusion(class_names: Sequence[str], counts: NDArray[np.int64]) -> Figure:
     """Row shares as shades of blue, counts as numbers where they are not zero."""
     classes = len(class_names)
@@ -41,8 +79,10 @@ def draw_confusion(class_names: Sequence[str], counts: NDArray[np.int64]) -> Fig
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(classes), class_names, rotation=90)
-    axes.set_yticks(range(classes), class_names)
+    most = MOST_NAME_CHARACTERS
+    labels = [name if len(name) <= most else f"{name[: most - 1]}…" for name in class_names]
+    axes.set_xticks(range(classes), labels, rotation=90)
+    axes.set_yticks(range(classes), labels)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     correct = np.trace(counts) / max(counts.sum(), 1)

@@ -1,0 +1,97 @@
+"""What a fit that has finished writes beside its checkpoints."""
+
+from __future__ import annotations
+
+import sys
+from statistics import median
+
+import torch
+
+from lightning_impl.cli import FitCLI
+from lightning_impl.data.examples import augmented_examples
+from lightning_impl.evaluate import predict_probabilities
+from lightning_impl.report.draw import draw_run
+from parity_common.command_errors import EXIT_FAILED
+from parity_common.installed_versions import installed_versions
+from parity_common.predictions import Prediction, write_predictions
+from parity_common.run_folder import RunFolder
+from parity_common.run_pictures import AUGMENTATIONS, AUGMENTED_IMAGES, write_augmentation, write_mistakes
+
+PACKAGES = ("torch", "torchvision", "lightning", "albumentations", "opencv-python-headless")
+
+
+def close_run(run: RunFolder, cli: FitCLI) -> int:
+    """Evaluates the best checkpoint, writes the result, then the pictures and the page, and the closing line.
+
+    Returns:
+        0, or 1 where pictures or page could not be made; the result stands all the same.
+    """
+    data = cli.datamodule
+    rows = run.read_metrics()
+    # Of every session of a run that was resumed.
+    seconds = sum(row["seconds"] for row in rows)
+    validated = [row for row in rows if row["val_accuracy"] is not None]
+    best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]))
+    # Lightning has moved the net to the CPU.
+    device = cli.trainer.strategy.root_device
+    batches = data.validation_in_one_process(device)
+    labels, probabilities = predict_probabilities(
+        cli.model.to(device), run.checkpoints / "best.ckpt", batches
+    )
+    run.write_confusion(data.class_names, labels, probabilities.argmax(axis=1))
+    files = [data.image_set.index.files[place] for place in data.validation.places]
+    predictions = write_predictions(
+        run.path / "predictions.csv", data.class_names, files, labels, probabilities
+    )
+    run.write_result(
+        {
+            "framework": "lightning",
+            "config": cli.config.name or cli.default_name,
+            "best_val_accuracy": best["val_accuracy"],
+            "best_epoch": best["epoch"],
+            "epochs": len(rows),
+            "classes": len(data.class_names),
+            "training_images": len(data.training),
+            "validation_images": len(data.validation),
+            "parameters": sum(parameter.numel() for parameter in cli.model.parameters()),
+            "where": {name: choice.value for name, choice in data.choices.items()},
+            "device": _device(cli),
+            "seconds": round(seconds, 1),
+            "images_per_second": median(row["images_per_second"] for row in rows[1:] or rows),
+            "versions": installed_versions(*PACKAGES),
+        }
+    )
+    code = _draw(run, cli, predictions)
+    print(
+        f"best validation accuracy {best['val_accuracy']:.1%} (epoch {best['epoch'] + 1}; chance is "
+        f"{1 / len(data.class_names):.1%}) in {seconds / 60:.1f} min; run folder {run.path}"
+    )
+    return code
+
+
+def _draw(run: RunFolder, cli: FitCLI, predictions: list[Prediction]) -> int:
+    data = cli.datamodule
+    try:
+        write_mistakes(run, predictions, data.image_set.open_images(), data.validation.places)
+        if data.augment.is_random:
+            shown = augmented_examples(data, AUGMENTED_IMAGES, AUGMENTATIONS)
+            write_augmentation(run, shown.originals, shown.augmented)
+        draw_run(run)
+    except Exception as error:
+        # Hours of training must not end in the traceback of a picture.
+        again = f"python -m lightning_impl.report {run.path}"
+        print(f"error: the run's page was not made ({error!r}): {again}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def _device(cli: FitCLI) -> str:
+    """The machine that trained, such as `CPU, 2 threads` or `4 x NVIDIA H100`."""
+    device = cli.trainer.strategy.root_device
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    else:
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    processes = cli.trainer.world_size
+    return name if processes == 1 else f"{processes} x {name}"
