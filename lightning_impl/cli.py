@@ -66,7 +66,7 @@ class FitCLI(LightningCLI):
     def __init__(self, arguments: list[str], default_name: str) -> None:
         self.default_name = default_name
         self.arguments = arguments
-        _quieten()
+        quieten()
         super().__init__(
             Classifier,
             ImageData,
@@ -123,8 +123,16 @@ class FitCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs) -> Trainer:
         said = [{"class": name, "config": config} for name, config in callbacks_of(self.config.callbacks)]
         self.keras_callbacks = callbacks_from_keras(said, PROFILES[self.config.model.profile])
+        if self.config.model.fine_tune is not None and self.keras_callbacks:
+            raise UserError(
+                "callbacks beside model.fine_tune: Keras begins them anew with each stage; leave one out"
+            )
         # What can still go wrong with the data goes wrong here, before a run folder exists.
         self.datamodule.prepare_data()
+        if self.config.resume is None:
+            line = self.model.load_pretrained()
+            if line:
+                print(line)
         self.run_folder, resumed = self._open_run_folder()
         run = self.run_folder
         callbacks = [
@@ -203,7 +211,8 @@ def _tensorboard(run: RunFolder):
         raise UserError('--tensorboard needs: pip install "keras-lightning-parity[tensorboard]"') from error
 
 
-def _quieten() -> None:
+def quieten() -> None:
+    """Lightning without what it says at every start."""
     # Hardware lines and tips at every start; what matters of them is in the model table and the closing line.
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
+from parity_tests.trained_case import fit_pictures
 from porting.data_trace import DataTrace
 from porting.trace import Trace
 
@@ -33,6 +36,18 @@ def build(keras):
     return v3.build(keras, classes=7, image_size={ODD_SIZE})
 """
 
+# A net that its arguments shape, in another shape than its own.
+PLAIN_SHAPE = {"filters": (6, 10, 4), "dense": (9, 5)}
+PLAIN_BUILDER = f"""
+from keras_reference.models import plain
+
+def build(keras):
+    return plain.build(keras, classes=7, image_size={ODD_SIZE}, **{PLAIN_SHAPE})
+"""
+
+# Recorded once a process, for tests of several files.
+COSTLY_FIXTURES = ("training_traces", "traces", "data_traces", "trained_run")
+
 FindTrace = Callable[..., Trace]
 DataTraces = Callable[[str, str], tuple[DataTrace, Path]]
 
@@ -41,6 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell that starts pytest in the background has it ignore Ctrl-C, and every child would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Workers share the cores; a process that takes all of them for itself would wait for the others.
+        torch.set_num_threads(1)
+        os.environ.update(OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests share a process where pytest-xdist runs several: what is costly is made once."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        shared = next((name for name in COSTLY_FIXTURES if name in fixtures), item.nodeid.partition("::")[0])
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +88,7 @@ def keras_installed() -> None:
 
 @pytest.fixture(scope="session")
 def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> FindTrace:
-    """v1, v2, v3 and an odd-sized v3 ("odd") in both profiles and dtypes; v3 under tf2.4 with more seeds.
+    """v1 to v3, an odd-sized v3 ("odd") and "plain" in both profiles and dtypes; v3 in tf2.4 with more seeds.
 
     Returns:
         A function of name, profile, dtype and seed (0) that opens the trace.
@@ -69,7 +96,10 @@ def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> F
     folder = tmp_path_factory.mktemp("traces")
     odd = folder / "odd.py"
     odd.write_text(ODD_BUILDER, encoding="utf-8")
-    specs = [f"keras_reference.models.{name}:build" for name in MODELS] + [f"{odd}:build"]
+    plain = folder / "plain.py"
+    plain.write_text(PLAIN_BUILDER, encoding="utf-8")
+    specs = [f"keras_reference.models.{name}:build" for name in MODELS]
+    specs += [f"{odd}:build", f"{plain}:build"]
     dtypes = [f"--dtype={dtype}" for dtype in DTYPES]
     seeds = [f"--seed={seed}" for seed in MORE_SEEDS]
     out = f"--out={folder}"
@@ -91,7 +121,7 @@ TRAINING_CASES = REPOSITORY / "parity_tests" / "training_cases.py"
 TRAININGS = {
     "weighted_fit": (("v1_adam", "v2_adam", "v3_nadam"), ()),
     "fit": (("small_sgd", "small_rmsprop", "small_adam"), ("--sample-weights",)),
-    "early_fit": (("small_cosine", "small_activations"), ()),
+    "early_fit": (("small_cosine", "small_activations", "small_blocks"), ()),
 }
 
 
@@ -210,3 +240,9 @@ def _recorder(runs: list[list[str]]) -> subprocess.Popen[str]:
 def golden() -> Trace:
     """The committed trace of v3, which needs no Keras."""
     return Trace(GOLDEN)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a short v3 fit on pictures of trained_case.py, which tells how to find them."""
+    return fit_pictures(tmp_path_factory.mktemp("trained"))

@@ -1,7 +1,8 @@
-"""Runs `python -m lightning_impl.fit …` in a process of its own, without importing torch anew each time."""
+"""Runs `python -m lightning_impl.COMMAND …` in a process of its own, without importing torch anew."""
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -15,14 +16,19 @@ import numpy as np
 from PIL import Image
 
 # The server imports these once; each process is a fork of it, with real signals and a real exit code.
-PRELOADED = ["lightning_impl.cli", "lightning_impl.evaluate", "lightning_impl.report.draw"]
+PRELOADED = [
+    "lightning_impl.cli",
+    "lightning_impl.evaluate",
+    "lightning_impl.report.draw",
+    "lightning_impl.formats.check",
+]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)
 
 
 @dataclass
 class Fit:
-    """A fit under way or done; `stdout` and `stderr` are what it has printed so far."""
+    """A command under way or done; `stdout` and `stderr` are what it has printed so far."""
 
     process: BaseProcess
     outputs: Path
@@ -55,32 +61,51 @@ def draw_pictures(root: Path) -> Path:
     return root
 
 
-def start_fit(*arguments: object, cwd: Path, prepare: Callable[[], object] | None = None) -> Fit:
-    """Starts a fit in the folder `cwd`; `prepare`, a module's function, is called in its process before."""
+def start(command: str, *arguments: object, cwd: Path, prepare: Callable[[], object] | None = None) -> Fit:
+    """Starts `python -m lightning_impl.COMMAND` in the folder `cwd`.
+
+    `prepare`, a module's function, is called in its process before.
+    """
     outputs = cwd / f".outputs-{time.monotonic_ns()}"
     outputs.mkdir()
-    process = _context.Process(target=_run, args=([str(word) for word in arguments], cwd, outputs, prepare))
+    for name in ("stdout", "stderr"):
+        (outputs / name).touch()
+    words = [str(word) for word in arguments]
+    process = _context.Process(target=_run, args=(command, words, cwd, outputs, prepare))
     process.start()
     return Fit(process, outputs)
 
 
-def fit(*arguments: object, cwd: Path, code: int = 0, prepare: Callable[[], object] | None = None) -> Fit:
-    """Runs a fit to its end and checks its exit code."""
-    done = start_fit(*arguments, cwd=cwd, prepare=prepare)
+def run(
+    command: str, *arguments: object, cwd: Path, code: int = 0, prepare: Callable[[], object] | None = None
+) -> Fit:
+    """Runs a command to its end and checks its exit code."""
+    done = start(command, *arguments, cwd=cwd, prepare=prepare)
     assert done.wait() == code, done.stdout + done.stderr
     return done
 
 
-def _run(arguments: list[str], cwd: Path, outputs: Path, prepare: Callable[[], object] | None) -> None:
+def start_fit(*arguments: object, cwd: Path, prepare: Callable[[], object] | None = None) -> Fit:
+    """`start` of a fit."""
+    return start("fit", *arguments, cwd=cwd, prepare=prepare)
+
+
+def fit(*arguments: object, cwd: Path, code: int = 0, prepare: Callable[[], object] | None = None) -> Fit:
+    """`run` of a fit."""
+    return run("fit", *arguments, cwd=cwd, code=code, prepare=prepare)
+
+
+def _run(
+    command: str, arguments: list[str], cwd: Path, outputs: Path, prepare: Callable[[], object] | None
+) -> None:
     os.chdir(cwd)
     # As in a process of its own: the server's children start others through servers that preload nothing.
     multiprocessing.set_start_method("fork", force=True)
     for name, number in (("stdout", 1), ("stderr", 2)):
-        os.dup2(os.open(outputs / name, os.O_WRONLY | os.O_CREAT), number)
-    sys.argv = ["fit", *arguments]
+        os.dup2(os.open(outputs / name, os.O_WRONLY), number)
+    sys.argv = [command, *arguments]
     if prepare is not None:
         prepare()
-    from lightning_impl.fit import main
     from parity_common.command_errors import run_command
 
-    run_command(main)
+    run_command(importlib.import_module(f"lightning_impl.{command}").main)

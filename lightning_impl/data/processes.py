@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,12 +23,16 @@ Result = TypeVar("Result")
 
 # Small, since Ctrl-C waits for the chunks under way.
 CHUNK = 8
+# A process's chunks at a time: what is done but not yet asked for stays in memory.
+CHUNKS_AHEAD = 4
 # Fewer are done before processes have started.
 LEAST_ITEMS = 128
 
 
 def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """`map` over as many processes as there are processors; over few items it is plain `map`.
+
+    Results come in order, and only a few chunks are done ahead: Executor.map would do them all.
 
     Args:
         function: A module's function, or a `partial` of one.
@@ -42,8 +48,15 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) 
     # Forked from a clean server: torch's threads must not be forked.
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_stopping_to_the_parent) as pool:
+        chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
         try:
-            yield from pool.map(function, items, chunksize=CHUNK)
+            under_way = deque(
+                pool.submit(_each, function, chunk) for chunk in islice(chunks, workers * CHUNKS_AHEAD)
+            )
+            while under_way:
+                done = under_way.popleft().result()
+                under_way.extend(pool.submit(_each, function, chunk) for chunk in islice(chunks, 1))
+                yield from done
         except BrokenProcessPool as error:
             raise UserError("a decoding process was killed (out of memory?): start again") from error
         except BaseException:
@@ -67,6 +80,10 @@ def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
                 print(waiting, file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
+    return [function(item) for item in chunk]
 
 
 def _leave_stopping_to_the_parent() -> None:

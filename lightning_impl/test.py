@@ -1,0 +1,211 @@
+"""Tests a trained classifier: `python -m lightning_impl.test RUN_OR_CHECKPOINT [--data.root FOLDER]`.
+
+Without --data.root, on the validation part of the run's own data; else on every image of a folder of
+class folders, which may lack classes. A folder that the run was trained on is known by its file names: of it
+only the validation part is tested. Leaves accuracy, top-5, loss, the confusion matrix and each class's
+precision, recall and F1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parity_common.command_errors import UserError, run_command
+from parity_common.one_line_parser import OneLineParser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lightning_impl.data.datamodule import ImageData
+    from lightning_impl.figures import Figures
+    from lightning_impl.trained import Trained
+
+    Batches = Iterator[tuple[Tensor, Tensor]]
+
+CLASSES_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What was tested.
+
+    Attributes:
+        what: In words.
+        missing: Classes of the training that have no image there.
+        batches: Images and labels, on the device.
+    """
+
+    what: str
+    missing: list[str]
+    batches: Batches
+
+
+def main() -> None:
+    parser = OneLineParser(prog="python -m lightning_impl.test", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("checkpoint", type=Path, help="a run folder (its best.ckpt) or a .ckpt file")
+    parser.add_argument("--data.root", type=Path, metavar="FOLDER", help="a folder of class folders")
+    parser.add_argument(
+        "--data.cache_dir", metavar="FOLDER", help="where decoded images lie (as the run had it)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("test.json"), help=".json, or .csv: classes alone (test.json)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (auto)")
+    arguments = vars(parser.parse_args())
+
+    from lightning_impl.checkpoint_file import find_checkpoint
+    from lightning_impl.output_file import check_output
+    from parity_common.class_folders import folder_names
+
+    check_output(arguments["out"])
+    checkpoint = find_checkpoint(arguments["checkpoint"])
+    root = arguments["data.root"]
+    if root is not None:
+        root = root.expanduser()
+        folder_names(root)
+    test(checkpoint, root, arguments["data.cache_dir"], arguments["out"], arguments["device"])
+
+
+def test(checkpoint: Path, root: Path | None, cache_dir: str | None, out: Path, device: str) -> None:
+    """Writes the figures and prints the closing line.
+
+    Args:
+        checkpoint: Of a fit.
+        root: A folder of class folders; None: the run's own data.
+        cache_dir: Where decoded images and drawn sets lie; None: as the run had it.
+        out: The file to write.
+        device: As `choose_device` takes it.
+
+    Raises:
+        UserError: No usable checkpoint, folder or image.
+    """
+    from lightning_impl.checkpoint_file import run_of
+    from lightning_impl.figures import figures_of
+    from lightning_impl.output_file import write_output
+    from lightning_impl.trained import choose_device, open_classifier
+
+    trained = open_classifier(checkpoint, choose_device(device))
+    run = run_of(checkpoint)
+    changed = {} if cache_dir is None else {"cache_dir": cache_dir}
+    tested = _choose(trained, checkpoint, run, root, changed)
+    if tested.missing:
+        named = ", ".join(tested.missing[:CLASSES_NAMED])
+        more = (
+            f" and {len(tested.missing) - CLASSES_NAMED} more" if len(tested.missing) > CLASSES_NAMED else ""
+        )
+        print(f"no image of {len(tested.missing)} classes of the training: {named}{more}", file=sys.stderr)
+    figures = figures_of(trained.classifier, tested.batches)
+    write_output(out, lambda temporary: _write(temporary, out.suffix, checkpoint, trained, tested, figures))
+    top = "" if figures.top_5_accuracy is None else f", top-5 {figures.top_5_accuracy:.1%}"
+    print(
+        f"accuracy {figures.accuracy:.1%}{top}, loss {figures.loss:.4f} on {figures.counts.sum()} images of "
+        f"{len(trained.classifier.class_names) - len(tested.missing)} classes ({tested.what}); "
+        f"each class: {out}"
+    )
+
+
+def _choose(trained: Trained, checkpoint: Path, run: Path | None, root: Path | None, changed: dict) -> Tested:
+    from lightning_impl.run_data import data_of_run
+
+    if root is None:
+        if run is None:
+            raise UserError(
+                f"{checkpoint} lies in no run folder, whose data is known: give --data.root FOLDER"
+            )
+        return _validation_part(trained, data_of_run(run, **changed))
+    if run is not None:
+        data = data_of_run(run, **changed, root=str(root))
+        if _was_trained_on(trained, data):
+            return _validation_part(trained, data)
+    return _folder(trained, root)
+
+
+def _was_trained_on(trained: Trained, data: ImageData) -> bool:
+    """Whether these are the images of the training, by the names of its part."""
+    try:
+        return data.image_set.index.training_digest() == trained.training_digest
+    except UserError:
+        # A folder that cannot be split at all was not trained on.
+        return False
+
+
+def _validation_part(trained: Trained, data: ImageData) -> Tested:
+    folder = data.image_set.folder
+    data.prepare_data()
+    if trained.training_digest is not None and not _was_trained_on(trained, data):
+        raise UserError(
+            f"the files of {folder} are no longer those of the training, and its validation part may hold "
+            "images that were trained on: give --data.root FOLDER, another of which every image is tested"
+        )
+    data.setup("test")
+    return Tested(
+        f"the validation part of {folder}", [], data.validation_in_one_process(trained.classifier.device)
+    )
+
+
+def _folder(trained: Trained, root: Path) -> Tested:
+    from lightning_impl.data.files import labelled_images
+
+    files, labels, missing = labelled_images(root, trained.classifier.class_names)
+    return Tested(f"every image of {root}", missing, _batches(trained, files, labels))
+
+
+def _batches(trained: Trained, files: list[Path], labels: list[int]) -> Batches:
+    import numpy as np
+    import torch
+
+    from lightning_impl.data.files import read_batches
+
+    device = trained.classifier.device
+    start = 0
+    for batch in read_batches(files, trained.hyperparameters["image_size"], "testing"):
+        for image in batch:
+            if image.pixels is None:
+                raise UserError(image.reason)
+        pixels = np.stack([image.pixels for image in batch if image.pixels is not None])
+        numbers = torch.tensor(labels[start : start + len(batch)])
+        yield torch.from_numpy(pixels).to(device), numbers.to(device)
+        start += len(batch)
+
+
+def _write(
+    path: Path, suffix: str, checkpoint: Path, trained: Trained, tested: Tested, figures: Figures
+) -> None:
+    from lightning_impl.report.per_class import per_class_table
+
+    names = trained.classifier.class_names
+    scores = per_class_table(figures.counts)
+    if suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["class", "precision", "recall", "f1", "images"])
+            writer.writerows([name, *score] for name, score in zip(names, scores, strict=True))
+        return
+    content = {
+        "checkpoint": str(checkpoint),
+        "epoch": trained.epochs,
+        "tested": tested.what,
+        "images": int(figures.counts.sum()),
+        "accuracy": figures.accuracy,
+        "top_5_accuracy": figures.top_5_accuracy,
+        "loss": figures.loss,
+        "classes_without_images": tested.missing,
+        "classes": [
+            {"class": name, "precision": s.precision, "recall": s.recall, "f1": s.f1, "images": s.support}
+            for name, s in zip(names, scores, strict=True)
+        ],
+        "confusion": figures.counts.tolist(),
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_command(main)
