@@ -19,6 +19,7 @@ from parity_common.command_errors import UserError, did_you_mean
 from parity_common.config_errors import explain, refuse_unknown_keys
 from parity_common.config_files import config_names, find_config, read_config
 from parity_common.data_sources import SOURCES, Source
+from parity_common.fine_tune_settings import fine_tune_of
 
 OPTIMIZERS = {
     name.lower(): name
@@ -43,6 +44,10 @@ class ModelSettings:
     learning_rate: float = setting(0.001, "per step, above 0; a schedule's initial_learning_rate")
     optimizer_arguments: dict[str, Any] | None = setting(None, "more of the optimizer's, such as clipnorm")
     arch_arguments: dict[str, Any] | None = setting(None, "the architecture's own arguments, by name")
+    weights: str = setting("none", "final's before the training: none, keras-imagenet, or a Keras file")
+    fine_tune: dict[str, Any] | None = setting(
+        None, "final's second stage: unfreeze_from, start_epoch, learning_rate; null trains all at once"
+    )
     schedule: dict[str, dict[str, Any]] | None = setting(
         None, "a learning-rate schedule, such as {CosineDecay: {decay_steps: 3000}}; null keeps the rate"
     )
@@ -126,6 +131,7 @@ def read_settings(arguments: list[str]) -> Settings:
         raise UserError(f"no config given: --config NAME, one of {', '.join(config_names())}, or a path")
     settings = _settings(namespace, parser)
     _check(settings)
+    _check_transfer(settings)
     expand = settings.data.expand
     # Of the merged settings alone: an overlay may give the one, the config under it the other.
     if expand is not None and not settings.data.augment.is_random:
@@ -134,6 +140,22 @@ def read_settings(arguments: list[str]) -> Settings:
             "data.expand out"
         )
     return settings
+
+
+def _check_transfer(settings: Settings) -> None:
+    """Of the merged settings alone: a file may give the weights, the one under it the architecture."""
+    model = settings.model
+    for key, is_given in (("weights", model.weights != "none"), ("fine_tune", model.fine_tune is not None)):
+        if is_given and model.arch != "final":
+            raise UserError(f"model.{key} is for model.arch final: {model.arch} is trained from the start")
+    if model.weights == "torchvision-imagenet" or model.weights.endswith(".ckpt"):
+        raise UserError(
+            f"model.weights {model.weights} is the Lightning side's: give keras-imagenet or a Keras file"
+        )
+    if model.fine_tune is not None and settings.callbacks:
+        raise UserError(
+            "callbacks beside model.fine_tune: Keras begins them anew with each stage; leave one of them out"
+        )
 
 
 def _check_file(path: Path, parser: ArgumentParser, known: list[str]) -> None:
@@ -239,6 +261,7 @@ def _check(settings: Settings) -> None:
             hint = did_you_mean(value, choices)
             raise UserError(f'model.{key} is "{value}"{hint}: one of {", ".join(choices)}')
     check_arch_arguments(model.arch, BUILDERS[model.arch], model.arch_arguments or {})
+    fine_tune_of(model.fine_tune)
     if not 0 < model.learning_rate < math.inf:
         raise UserError(f"model.learning_rate is {model.learning_rate}: give a number above 0")
     if not 0 < data.validation_split < 1:

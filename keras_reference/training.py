@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from keras_reference.batches import BatchMaker
 from keras_reference.config import OPTIMIZERS, ModelSettings
 from keras_reference.data import Part
-from keras_reference.models import BUILDERS
+from keras_reference.models import BUILDERS, final
 from parity_common.command_errors import EXIT_FAILED, Stopped, UserError, did_you_mean
+from parity_common.fine_tune_settings import OUT_OF_REACH, fine_tune_of
 
 
 def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_size: tuple[int, int]) -> Any:
@@ -27,18 +28,88 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
         classes: How many.
         image_size: Height and width in pixels.
     """
-    rate: Any = settings.learning_rate
+    own = dict(settings.arch_arguments or {})
+    if settings.weights == "keras-imagenet":
+        own["weights"] = "imagenet"
+    try:
+        model = BUILDERS[settings.arch](keras, classes, image_size, **own)
+    except UserError:
+        raise
+    except Exception as error:
+        # keras.applications fetches the weights it is asked for, and raises a plain Exception.
+        if settings.weights != "keras-imagenet":
+            raise
+        raise UserError(
+            f"model.weights keras-imagenet: {error}: put the file into ~/.keras/models by hand, or choose "
+            "--model.weights none"
+        ) from error
+    if settings.arch == "final" and settings.weights == "none":
+        print(OUT_OF_REACH)
+    if settings.weights not in ("none", "keras-imagenet"):
+        load_weights(keras, model, settings.weights)
+    fine_tune = fine_tune_of(settings.fine_tune)
+    if fine_tune is not None:
+        # A wrong name is found now, not when the second stage begins.
+        final.freeze(model, fine_tune.unfreeze_from)
+        final.freeze(model)
+    compile_model(keras, model, settings, settings.learning_rate)
+    return model
+
+
+def compile_model(keras: ModuleType, model: Any, settings: ModelSettings, learning_rate: float) -> None:
+    """Gives a model the config's optimizer, begun anew, and its loss.
+
+    Args:
+        keras: What `load_keras(settings.profile)` gives.
+        model: Changed in place.
+        settings: The config's `model`.
+        learning_rate: The optimizer's, or its schedule's initial one.
+    """
+    rate: Any = learning_rate
     if settings.schedule is not None:
-        rate = _schedule(keras, settings.schedule, settings.learning_rate)
+        rate = _schedule(keras, settings.schedule, learning_rate)
     # TF 2.4's optimizers are tf_keras's legacy ones; those of its plain namespace came with TF 2.11.
     optimizers = keras.optimizers.legacy if settings.profile == "tf2.4" else keras.optimizers
     name = OPTIMIZERS[settings.optimizer]
     if not hasattr(optimizers, name):
         raise UserError(f"model.optimizer {settings.optimizer} is not in {settings.profile}'s Keras")
     optimizer = _made(getattr(optimizers, name), learning_rate=rate, **(settings.optimizer_arguments or {}))
-    model = BUILDERS[settings.arch](keras, classes, image_size, **(settings.arch_arguments or {}))
     model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
-    return model
+
+
+def second_stage(
+    keras: ModuleType, model: Any, settings: ModelSettings
+) -> tuple[int, Callable[[], None]] | None:
+    """A fine-tuning's second stage: its first epoch, and what begins it; None without one."""
+    fine_tune = fine_tune_of(settings.fine_tune)
+    if fine_tune is None:
+        return None
+
+    def enter() -> None:
+        final.freeze(model, fine_tune.unfreeze_from)
+        compile_model(keras, model, settings, fine_tune.learning_rate)
+
+    return fine_tune.start_epoch, enter
+
+
+def load_weights(keras: ModuleType, model: Any, path: str) -> None:
+    """Gives a final the weights of a Keras file: a whole model's, or its backbone's alone.
+
+    Raises:
+        UserError: What Keras says of a file that it cannot read, or that is another model's.
+    """
+    backbone = keras.Model(model.input, model.get_layer("pool").input)
+    custom = {"CaffePreprocessing": final.caffe_preprocessing(keras)}
+    try:
+        try:
+            whole = keras.models.load_model(path, compile=False, custom_objects=custom)
+        except ValueError:
+            # A file of weights alone holds no model.
+            backbone.load_weights(path)
+        else:
+            model.set_weights(whole.get_weights())
+    except (OSError, ValueError) as error:
+        raise UserError(f"model.weights: {path}: {error}") from error
 
 
 def build_callbacks(keras: ModuleType, said: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
@@ -81,6 +152,7 @@ def fit_arrays(
     verbose: int = 0,
     on_epoch: Callable[[dict], None] = lambda row: None,
     check_stop: Callable[[], None] = lambda: None,
+    second: tuple[int, Callable[[], None]] | None = None,
 ) -> list[dict]:
     """Trains a compiled model with Keras's `fit`, validating after each epoch.
 
@@ -96,6 +168,7 @@ def fit_arrays(
         verbose: Keras's: 1 a bar, 2 a line an epoch, 0 nothing.
         on_epoch: Called after each epoch with its row.
         check_stop: Called before each batch; raises to stop.
+        second: The first epoch of a second stage, and what begins it; see `second_stage`.
 
     Returns:
         A row an epoch with the keys of `parity_common.run_folder.METRIC_COLUMNS`; `epoch` counts from 0.
@@ -142,31 +215,36 @@ def fit_arrays(
             rows.append(row)
             on_epoch(row)
 
-    model.fit(
-        batches.training(training, seed),
-        validation_data=batches.validation(validation),
-        epochs=max_epochs,
-        # The dataset shuffles itself; Keras 3 would warn that it cannot.
-        shuffle=False,
-        # First the row: it has the rate that the epoch was trained with.
-        callbacks=[EpochRows(), *callbacks],
-        verbose=verbose,
-    )
+    data, held = batches.training(training, seed), batches.validation(validation)
+    stages: list[tuple[int, Callable[[], None]]] = [(0, lambda: None)]
+    if second is not None and second[0] < max_epochs:
+        stages.append(second)
+    ends = [first for first, _ in stages[1:]] + [max_epochs]
+    for (first, enter), end in zip(stages, ends, strict=True):
+        enter()
+        model.fit(
+            data,
+            validation_data=held,
+            initial_epoch=first,
+            epochs=end,
+            # The dataset shuffles itself; Keras 3 would warn that it cannot.
+            shuffle=False,
+            # First the row: it has the rate that the epoch was trained with.
+            callbacks=[EpochRows(), *callbacks],
+            verbose=verbose,
+        )
     return rows
 
 
-def predict_labels(model: Any, part: Part, batches: BatchMaker) -> NDArray[np.int64]:
-    """The most probable class of each image, in the order of `part`.
+def predict_probabilities(model: Any, part: Part, batches: BatchMaker) -> NDArray[np.floating]:
+    """Probabilities `(N, classes)` of each image, in the order of `part`.
 
     Args:
-        model: With one unit a class in its last layer; it need not be compiled.
+        model: With one unit a class in its last layer, softmax; it need not be compiled.
         part: What to predict.
         batches: Makes its batches.
-
-    Returns:
-        `(N,)` class numbers.
     """
-    return model.predict(batches.validation(part), verbose=0).argmax(axis=1)
+    return model.predict(batches.validation(part), verbose=0)
 
 
 def _rate(optimizer: Any) -> Any:

@@ -67,7 +67,10 @@ class CompiledModule(LightningModule):
         self._log({"val_loss": loss, "val_accuracy": accuracy}, batch)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.make_optimizer(self.net.parameters())
+        # Keras's optimizers hold what is trained alone: nothing decays a frozen weight.
+        optimizer = self.make_optimizer(
+            [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        )
         if self.schedule is None:
             return optimizer
         follow = FollowSchedule(optimizer, self.schedule)

@@ -14,9 +14,11 @@ from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.keras_semantics.schedules import Schedule, build_schedule
 from lightning_impl.models import ARCHITECTURES
+from lightning_impl.pretrained import NONE, load_pretrained, preprocessing_for
 from parity_common.arch_arguments import check_arch_arguments
 from parity_common.augment_settings import AugmentSettings
 from parity_common.command_errors import UserError
+from parity_common.fine_tune_settings import fine_tune_of
 
 # Images a piece when the training set's figures are worked out.
 CHUNK_IMAGES = 256
@@ -46,6 +48,10 @@ class Classifier(CompiledModule):
     Args:
         arch: Which net of `lightning_impl.models`.
         arch_arguments: The architecture's own arguments, by name.
+        weights: Where final's come from before the training: none, keras-imagenet, torchvision-imagenet, or
+            the path of a Keras file or of a run's checkpoint.
+        fine_tune: final's second stage: unfreeze_from, start_epoch, learning_rate; null trains the whole net
+            from the start. See FineTuneSettings.
         profile: Whose rules hold: tf2.4 or keras3.
         optimizer: With Keras's defaults but for the learning rate.
         learning_rate: Per step, above 0; a schedule's initial_learning_rate.
@@ -63,7 +69,7 @@ class Classifier(CompiledModule):
 
     def __init__(
         self,
-        arch: Literal["v1", "v2", "v3"] = "v3",
+        arch: Literal["v1", "v2", "v3", "final", "plain"] = "v3",
         profile: Literal["tf2.4", "keras3"] = "tf2.4",
         optimizer: Literal[
             "adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "nadam", "rmsprop", "sgd"
@@ -75,6 +81,8 @@ class Classifier(CompiledModule):
         image_size: tuple[int, int] = (64, 64),
         standardise: dict[str, Any] | None = None,
         arch_arguments: dict[str, Any] | None = None,
+        weights: str = NONE,
+        fine_tune: dict[str, Any] | None = None,
     ) -> None:
         if not 0 < learning_rate < float("inf"):
             raise UserError(f"model.learning_rate is {learning_rate}: give a number above 0")
@@ -86,24 +94,71 @@ class Classifier(CompiledModule):
             raise UserError(
                 f"data.image_size {list(image_size)} is too small for {arch}: give {least} pixels a side"
             )
-        rules, more, own = PROFILES[profile], optimizer_arguments or {}, arch_arguments or {}
+        rules, more, own = PROFILES[profile], optimizer_arguments or {}, dict(arch_arguments or {})
         check_arch_arguments(arch, architecture, own)
+        self._check_transfer(arch, weights, fine_tune)
+        if arch == "final" and "preprocessing" not in own:
+            # Kept with the other arguments: a checkpoint does not ask for the file again.
+            own["preprocessing"] = preprocessing_for(weights)
         net = architecture(len(class_names), (image_size[0], image_size[1]), rules, **own)
         super().__init__(
             # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
             net.to(memory_format=torch.channels_last),
             CategoricalCrossentropy(),
-            lambda parameters: build_optimizer(optimizer, rules, parameters, learning_rate, **more),
+            lambda parameters: self.optimizer_at(learning_rate, parameters),
             schedule=scheduled(schedule, learning_rate),
         )
+        self.optimizer_at = lambda rate, trained: build_optimizer(optimizer, rules, trained, rate, **more)
+        self.schedule_at = lambda rate: scheduled(schedule, rate)
+        self.fine_tune = fine_tune_of(fine_tune)
+        self.stage = 1
+        if self.fine_tune is not None:
+            # A wrong name is found now, not when the second stage begins.
+            net.freeze(self.fine_tune.unfreeze_from)  # type: ignore[union-attr, operator]
+            net.freeze()  # type: ignore[union-attr, operator]
         # Refuses wrong arguments now, not when the training starts.
         self.make_optimizer([nn.Parameter(torch.zeros(1))])
         self.standardise = Standardise(AugmentSettings(**(standardise or {})), rules, image_size)
         self.class_names = list(class_names)
         self.learning_rate = learning_rate
         self.save_hyperparameters()
+        self.hparams["arch_arguments"] = own or arch_arguments
         # Lets the model table show each layer's shapes.
         self.example_input_array = torch.zeros(1, *image_size, 3, dtype=torch.uint8)
+
+    @staticmethod
+    def _check_transfer(arch: str, weights: str, fine_tune: dict[str, Any] | None) -> None:
+        if arch == "final":
+            return
+        for key, is_given in (("weights", weights != NONE), ("fine_tune", fine_tune is not None)):
+            if is_given:
+                raise UserError(f"model.{key} is for model.arch final: {arch} is trained from the start")
+
+    def load_pretrained(self) -> str:
+        """Gives a final the weights of `model.weights`; returns a line about them, "" for other nets."""
+        if self.hparams["arch"] != "final":
+            return ""
+        backbone = (self.hparams["arch_arguments"] or {}).get("backbone", "efficientnet_b0")
+        return load_pretrained(self.net, backbone, self.hparams["weights"])  # type: ignore[arg-type]
+
+    def on_train_epoch_start(self) -> None:
+        """Begins the second stage of a fine-tuning at its epoch: other layers, an optimizer begun anew."""
+        settings = self.fine_tune
+        if settings is not None and self.stage == 1 and self.trainer.current_epoch >= settings.start_epoch:
+            self._enter_second_stage()
+            self.trainer.strategy.setup_optimizers(self.trainer)
+
+    def _enter_second_stage(self) -> None:
+        settings = self.fine_tune
+        assert settings is not None
+        self.stage = 2
+        self.net.freeze(settings.unfreeze_from)  # type: ignore[operator]
+        self.make_optimizer = lambda parameters: self.optimizer_at(settings.learning_rate, parameters)
+        self.schedule = self.schedule_at(settings.learning_rate)
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """The stage tells whose state the optimizer's is."""
+        checkpoint["fine_tune_stage"] = self.stage
 
     def preprocess(self, images: Tensor) -> Tensor:
         """`(N, H, W, 3)` of 0-255, uint8 or float, to `(N, 3, H, W)` standardised, in channels_last."""
@@ -115,7 +170,13 @@ class Classifier(CompiledModule):
         return self.net(self.preprocess(images))
 
     def setup(self, stage: str) -> None:
-        """Works out what standardising needs of the training set; a checkpoint's figures replace it."""
+        """Works out what standardising needs of the training set; a checkpoint's figures replace it.
+
+        Raises:
+            UserError: A fine-tuning over several devices: DDP fixes at the start which weights it sums up.
+        """
+        if stage == "fit" and self.fine_tune is not None and self.trainer.world_size > 1:
+            raise UserError("model.fine_tune takes one device: give --trainer.devices 1")
         if stage == "fit" and self.standardise.centres_features:
             self.standardise.fit(self.trainer.datamodule.training_chunks(CHUNK_IMAGES))  # type: ignore
 
@@ -141,7 +202,9 @@ class Classifier(CompiledModule):
                 f"the checkpoint has {len(theirs)} classes ({', '.join(theirs[:5])}…), the data has "
                 f"{len(ours)} ({', '.join(ours[:5])}…): give the data.root it was trained on"
             )
-        if saved["learning_rate"] != self.learning_rate:
+        if checkpoint.get("fine_tune_stage", 1) == 2:
+            self._enter_second_stage()
+        elif saved["learning_rate"] != self.learning_rate:
             print(f"learning rate {self.learning_rate} replaces the checkpoint's {saved['learning_rate']}")
             for state in checkpoint.get("optimizer_states", []):
                 for group in state["param_groups"]:

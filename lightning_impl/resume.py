@@ -30,6 +30,7 @@ FIGURES_KEY = "running_means"
 FIXED_SETTINGS = {
     "arch": "model.arch",
     "arch_arguments": "model.arch_arguments",
+    "fine_tune": "model.fine_tune",
     "image_size": "data.image_size",
     "optimizer": "model.optimizer",
     "optimizer_arguments": "model.optimizer_arguments",

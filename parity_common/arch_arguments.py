@@ -9,7 +9,7 @@ from typing import Any
 from parity_common.command_errors import UserError, did_you_mean
 
 # What the command line gives to every architecture; see ARCHITECTURES and BUILDERS.
-GIVEN = ("keras", "classes", "image_size", "profile")
+GIVEN = ("keras", "classes", "image_size", "profile", "weights")
 
 
 def check_arch_arguments(arch: str, build: Callable[..., Any], arguments: Mapping[str, Any]) -> None:

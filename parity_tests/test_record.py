@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import subprocess
@@ -166,7 +167,7 @@ def test_importing_the_recorder_costs_numpy_only() -> None:
 
 
 def test_drawn_numbers_are_pinned() -> None:
-    uniform = record.draw(record.INPUT_RULE, 0, "input/images", (2, 2), "float64")
+    uniform = record.draw(record.input_rule(record.INPUT_RANGE), 0, "input/images", (2, 2), "float64")
     assert uniform.tolist() == PINNED_UNIFORM
     away = record.draw(record.weight_rule("gamma", (3,)), 7, "weights/bn1/gamma", (3,), "float64")
     assert away.tolist() == PINNED_GAMMA
@@ -182,6 +183,15 @@ def test_kernels_have_the_variance_of_he() -> None:
     kernel = record.draw(rule, 0, "weights/conv/kernel", (3, 3, 64, 128), "float64")
     assert kernel.var() == pytest.approx(2 / (3 * 3 * 64), rel=0.02)
     assert record.weight_rule("depthwise_kernel", (3, 3, 64, 1))["high"] == pytest.approx((6 / 9) ** 0.5)
+    in_keras3 = record.weight_rule("kernel", (3, 3, 64, 1), is_depthwise=True)
+    assert in_keras3["high"] == pytest.approx((6 / 9) ** 0.5)
+
+
+def test_input_range_is_two_numbers_in_order() -> None:
+    assert record.value_range("0,255") == [0.0, 255.0]
+    for text in ("255,0", "1,1"):
+        with pytest.raises(argparse.ArgumentTypeError, match="the lower number comes first"):
+            record.value_range(text)
 
 
 @pytest.mark.parametrize("name", ["bias", "gamma", "beta", "moving_mean", "moving_variance"])
@@ -195,7 +205,7 @@ def test_no_drawn_statistic_is_zero_or_one(name: str) -> None:
 
 
 def test_each_array_has_its_own_stream() -> None:
-    rule = record.INPUT_RULE
+    rule = record.input_rule(record.INPUT_RANGE)
     first = record.draw(rule, 0, "a", (5,), "float64")
     record.draw(rule, 0, "b", (5,), "float64")
     assert np.array_equal(record.draw(rule, 0, "a", (5,), "float64"), first)

@@ -1,24 +1,26 @@
-"""v1, v2, v3 and a v3 of odd size up the ladder: rungs 1 structure, 2 weights, 3 forward."""
+"""v1, v2, v3, a v3 of odd size and a plain net up the ladder: rungs 1 structure, 2 weights, 3 forward."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import pytest
-from conftest import DTYPES, MODELS, MORE_SEEDS, ODD_SIZE, PROFILES, FindTrace
+from conftest import DTYPES, MODELS, MORE_SEEDS, ODD_SIZE, PLAIN_SHAPE, PROFILES, FindTrace
 
-from lightning_impl.models import V1, V2, V3
+from lightning_impl.models import V1, V2, V3, Plain
 from porting.ladder import RungResult, climb
 from porting.replay import build_port
 from porting.tolerances import FORWARD, TOLERANCES
 
-PORTS = {"v1": V1, "v2": V2, "v3": V3, "odd": V3}
+PORTS = {"v1": V1, "v2": V2, "v3": V3, "odd": V3, "plain": partial(Plain, **PLAIN_SHAPE)}
 PARAMETERS = {"v1": (3_707_806, 0), "v2": (1_305_310, 0), "v3": (774_302, 1_216)}
 """The record page's totals, trained and not."""
 
 CASES = [
-    pytest.param(*case, id="-".join(case)) for case in itertools.product((*MODELS, "odd"), PROFILES, DTYPES)
+    pytest.param(*case, id="-".join(case))
+    for case in itertools.product((*MODELS, "odd", "plain"), PROFILES, DTYPES)
 ]
 
 Climbed = Callable[..., dict[str, RungResult]]
@@ -48,14 +50,14 @@ def test_structure_matches_keras(climbed: Climbed, name: str, profile: str, dtyp
 def test_weights_match_keras(climbed: Climbed, name: str, profile: str, dtype: str) -> None:
     rung = climbed(name, profile, dtype)["weights"]
     assert rung.holds, f"{rung.layer}: {rung.fault}"
-    assert len(rung.comparisons) == {"v1": 8, "v2": 12, "v3": 32, "odd": 32}[name]
+    assert len(rung.comparisons) == {"v1": 8, "v2": 12, "v3": 32, "odd": 32, "plain": 12}[name]
 
 
 @pytest.mark.parametrize(("name", "profile", "dtype"), CASES)
 def test_forward_matches_keras(climbed: Climbed, name: str, profile: str, dtype: str) -> None:
     rung = climbed(name, profile, dtype)["forward"]
     assert rung.holds, f"{rung.layer}: {rung.fault}"
-    assert len(rung.comparisons) == {"v1": 11, "v2": 22, "v3": 27, "odd": 27}[name]
+    assert len(rung.comparisons) == {"v1": 11, "v2": 22, "v3": 27, "odd": 27, "plain": 16}[name]
 
 
 @pytest.mark.parametrize("seed", MORE_SEEDS)

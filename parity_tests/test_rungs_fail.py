@@ -11,6 +11,7 @@ from conftest import DTYPES, FindTrace
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.layers import BatchNorm
+from lightning_impl.keras_semantics.weight_places import RULES, Place
 from lightning_impl.models.v3 import V3
 from parity_common.command_errors import UserError
 from porting import ladder
@@ -19,7 +20,7 @@ from porting.ladder import Case, climb
 from porting.replay import build_port, run
 from porting.tolerances import TOLERANCES
 from porting.trace import Trace
-from porting.weights import RULES, Place, keras_to_torch
+from porting.weights import keras_to_torch
 
 
 class TorchEpsilon(V3):

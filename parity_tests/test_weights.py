@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from lightning_impl.keras_semantics.weight_places import RULES
 from lightning_impl.models.v3 import V3
 from porting.replay import build_port
 from porting.trace import KerasLayer, KerasWeight, Trace
-from porting.weights import RULES, TransferError, keras_to_torch, tensors_of, torch_to_keras
+from porting.weights import TransferError, keras_to_torch, tensors_of, torch_to_keras
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.activations import GELU, HardSigmoid, LeakyReLU
-from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, Flatten
+from lightning_impl.keras_semantics.layers import BatchNorm, Dropout, DropoutPerImage, Flatten
 from lightning_impl.keras_semantics.padding import SamePadConv2d
-from lightning_impl.keras_semantics.pooling import SameAveragePool2d, SameMaxPool2d
+from lightning_impl.keras_semantics.pooling import GlobalAveragePool2d, SameAveragePool2d, SameMaxPool2d
+from lightning_impl.keras_semantics.preprocessing import Rescaling
 from lightning_impl.keras_semantics.profile import Profile
 from lightning_impl.models import V1, V2, V3
+from lightning_impl.models.backbones.parts import Add
 
 
 class SmallPort(nn.Module):
@@ -62,6 +64,41 @@ class ActivationsPort(nn.Module):
         return self.softmax(self(images))
 
 
+class BlocksPort(nn.Module):
+    """The port of `small_blocks`: 13 x 10 pixels, stride in the block's first 1 x 1 convolution."""
+
+    def __init__(self, classes: int, profile: Profile) -> None:
+        super().__init__()
+        self.rescaling = Rescaling(2.0, -1.0)
+        self.conv0 = nn.Conv2d(3, 6, 3, padding=1)
+        self.conv_shortcut = nn.Conv2d(6, 8, 1, stride=2)
+        self.bn_shortcut = BatchNorm(8, profile, epsilon=1.001e-5, momentum=0.999)
+        self.conv1 = nn.Conv2d(6, 4, 1, stride=2)
+        self.bn1 = BatchNorm(4, profile, epsilon=1.001e-5, momentum=0.999)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+        self.bn2 = BatchNorm(4, profile, epsilon=1.001e-5, momentum=0.999)
+        self.relu2 = nn.ReLU()
+        self.conv3 = nn.Conv2d(4, 8, 1)
+        self.bn3 = BatchNorm(8, profile, epsilon=1.001e-5, momentum=0.999)
+        self.drop_image = DropoutPerImage(0.25)
+        self.add = Add()
+        self.out = nn.ReLU()
+        self.pool = GlobalAveragePool2d()
+        self.head = nn.Linear(8, classes)
+        self.softmax = nn.Softmax(dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        block = self.conv0(self.rescaling(images))
+        x = self.relu1(self.bn1(self.conv1(block)))
+        x = self.bn3(self.conv3(self.relu2(self.bn2(self.conv2(x)))))
+        shortcut = self.bn_shortcut(self.conv_shortcut(block))
+        return self.head(self.pool(self.out(self.add(shortcut, self.drop_image(x)))))
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        return self.softmax(self(images))
+
+
 PORTS: dict[str, type[nn.Module]] = {
     "v1_adam": V1,
     "v2_adam": V2,
@@ -72,4 +109,5 @@ PORTS: dict[str, type[nn.Module]] = {
     "small_adam": SmallPort,
     "small_cosine": SmallPort,
     "small_activations": ActivationsPort,
+    "small_blocks": BlocksPort,
 }

@@ -8,6 +8,7 @@ port and asks the ladder to catch it at the rung named here. Versions: Keras 3.1
 from __future__ import annotations
 
 from porting import faults
+from porting.backbone_differences import BACKBONE_DIFFERENCES
 from porting.data_differences import DATA_DIFFERENCES
 from porting.difference import Difference
 
@@ -388,7 +389,9 @@ TRAINING_DIFFERENCES = (
         dtypes=("float64", "float32"),
     ),
 )
-DIFFERENCES = tuple(sorted(TRAINING_DIFFERENCES + DATA_DIFFERENCES, key=lambda each: each.number))
+DIFFERENCES = tuple(
+    sorted(TRAINING_DIFFERENCES + DATA_DIFFERENCES + BACKBONE_DIFFERENCES, key=lambda each: each.number)
+)
 
 
 def by_number(number: str) -> Difference:

@@ -14,6 +14,7 @@ from porting.differences import DIFFERENCES
 from porting.replay import run
 from porting.trace import Trace
 from porting.training import fresh_net
+from porting.weights import TransferError
 
 # What other tools compare: the final output by allclose, its mean, and its sorted values (MMdnn's criterion,
 # a relative difference below 0.15).
@@ -68,8 +69,12 @@ class Caught:
 def outcome(trace: Trace, case: Case, results: list[RungResult]) -> Caught:
     """What the ladder found of a fault, beside what a look at the final output alone would have."""
     last = results[-1]
-    net = fresh_net(case.module, trace).to(getattr(torch, trace.dtype)).eval()
-    ours = run(net, trace).outputs.get(trace.outputs[0])
+    try:
+        net = fresh_net(case.module, trace).to(getattr(torch, trace.dtype)).eval()
+        ours = run(net, trace).outputs.get(trace.outputs[0])
+    except TransferError:
+        # A port that cannot take the weights has no output: nobody would go on with it.
+        ours = None
     theirs = trace.kept(f"activation/{trace.outputs[0]}")
     if ours is None or ours.shape != theirs.shape:
         alone = (True, True, True)

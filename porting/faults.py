@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from lightning_impl.compiled import Batch, CompiledModule
 from lightning_impl.keras_semantics.activations import HardSigmoid
 from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
-from lightning_impl.keras_semantics.layers import BatchNorm, Dropout
+from lightning_impl.keras_semantics.layers import BATCH_NORM_EPSILON, BatchNorm, Dropout
 from lightning_impl.keras_semantics.optimizers import from_keras_config
 from lightning_impl.keras_semantics.profile import PROFILES, Profile
 from porting.case import Case, recipe_of_case
@@ -59,6 +59,30 @@ def other_hard_sigmoid(case: Case) -> nn.Module:
 
 def counted_padding(case: Case) -> None:
     case.module.average = nn.AvgPool2d(3, stride=2, padding=1)
+
+
+def stride_in_second_convolution(case: Case) -> None:
+    first, second = (case.module.get_submodule(name) for name in ("conv1", "conv2"))
+    first.stride, second.stride = (1, 1), (2, 2)  # type: ignore[assignment]
+
+
+def default_constants(case: Case) -> None:
+    for layer in layers_of_kind(case, BatchNorm):
+        layer.epsilon = BATCH_NORM_EPSILON
+
+
+def images_not_rescaled(case: Case) -> None:
+    case.module.rescaling = nn.Identity()
+
+
+def frozen_dropout_in_evaluation_mode(case: Case) -> None:
+    dropout: Any = case.module.get_submodule("drop_image").eval()
+    dropout.train = lambda mode=True: dropout
+
+
+def no_convolution_biases(case: Case) -> None:
+    for name in ("conv1", "conv2", "conv3", "conv_shortcut"):
+        case.module.get_submodule(name).register_parameter("bias", None)
 
 
 def other_running_variance(case: Case) -> None:

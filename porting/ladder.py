@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import zip_longest
 
+import numpy as np
 from torch import nn
 
 from parity_common.command_errors import UserError
 from porting.case import Case, RungResult, from_comparisons
 from porting.comparison import Comparison, compare, is_constant_over_batch
+from porting.last_bits import allow_own_spread
 from porting.recipe import recipe_of
 from porting.replay import Port, Replay, build_port, run
 from porting.tolerances import FORWARD, TOLERANCES, WEIGHTS
 from porting.trace import KerasLayer, Trace
 from porting.training_rungs import TRAINING_RUNGS
-from porting.weights import TransferError, keras_to_torch, tensors_of, torch_to_keras
+from porting.weights import TransferError, keras_to_torch, tensors_of, torch_names, torch_to_keras
 
 
 def climb(trace: Trace, port: Port, fault: Callable[[Case], None] | None = None) -> list[RungResult]:
@@ -49,7 +50,7 @@ def climb(trace: Trace, port: Port, fault: Callable[[Case], None] | None = None)
 
 
 def structure(case: Case) -> RungResult:
-    """Rung 1: the same layers in the same order, their output shapes and parameter counts."""
+    """Rung 1: the same layers in an order that Keras's graph allows, their output shapes and parameters."""
     replay = run(case.module, case.trace)
     counts = _parameters_by_layer(case.module, case.trace.layers)
     layer, fault = _first_structural_fault(case.trace.layers, replay, counts)
@@ -88,15 +89,25 @@ def forward(case: Case) -> RungResult:
     replay = run(case.module, trace)
     if replay.failure:
         return RungResult(FORWARD, f"{len(theirs)} activations", replay.failed_in, replay.failure)
-    ours = {
-        name: trace.keep_same(f"activation/{name}", array) if name in theirs else array
-        for name, array in replay.outputs.items()
-    }
+    ours = _kept_activations(replay, trace)
     values = sum(array.size for array in theirs.values())
     compared = f"{len(theirs)} activations, {values:,} values"
     tolerance = TOLERANCES[FORWARD, trace.dtype].residual
-    comparisons = [_at_whole_index(trace, each) for each in compare(ours, theirs, tolerance)]
-    return from_comparisons(FORWARD, compared, comparisons)
+
+    def against_own(net: nn.Module) -> list[Comparison]:
+        return compare(_kept_activations(run(net, trace), trace), ours, tolerance)
+
+    # Through fifty layers round-off grows beyond what a net of a dozen has.
+    comparisons = allow_own_spread(compare(ours, theirs, tolerance), case, against_own)
+    return from_comparisons(FORWARD, compared, [_at_whole_index(trace, each) for each in comparisons])
+
+
+def _kept_activations(replay: Replay, trace: Trace) -> dict[str, np.ndarray]:
+    """A replay's activations, each where the trace keeps Keras's."""
+    return {
+        name: trace.keep_same(f"activation/{name}", array) if f"activation/{name}" in trace.entries else array
+        for name, array in replay.outputs.items()
+    }
 
 
 RUNGS: tuple[Callable[[Case], RungResult], ...] = (structure, weights, forward)
@@ -120,12 +131,14 @@ def _parameters_by_layer(module: nn.Module, layers: tuple[KerasLayer, ...]) -> d
     Buffers count as not trainable, as Keras counts its moving statistics.
     """
     trainable = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-    keras_names = {layer.name for layer in layers}
+    names = torch_names(module)
+    owners = {names.get(layer.name, layer.name): layer.name for layer in layers}
     counts: dict[str, tuple[int, int]] = {}
     for name, tensor in tensors_of(module).items():
         parts = name.split(".")
         prefixes = (".".join(parts[:end]) for end in range(1, len(parts)))
-        owner = next((prefix for prefix in prefixes if prefix in keras_names), ".".join(parts[:-1]) or name)
+        own = ".".join(parts[:-1]) or name
+        owner = next((owners[prefix] for prefix in prefixes if prefix in owners), own)
         yes, no = counts.get(owner, (0, 0))
         size = tensor.numel()
         counts[owner] = (yes + size, no) if name in trainable else (yes, no + size)
@@ -136,14 +149,19 @@ def _first_structural_fault(
     layers: tuple[KerasLayer, ...], replay: Replay, counts: dict[str, tuple[int, int]]
 ) -> tuple[str, str]:
     """The first layer, in order of execution, at which the structures part, and how; or two empty strings."""
-    for position, (layer, name) in enumerate(zip_longest(layers, replay.names), start=1):
-        if layer is None:
-            return name, f"{name} runs in the port as number {position}, Keras has {len(layers)} layers"
+    left = {layer.name: layer for layer in layers}
+    for position in range(1, max(len(layers), len(replay.names)) + 1):
+        name = replay.names[position - 1] if position <= len(replay.names) else None
+        if not left:
+            return str(name), f"{name} runs in the port as number {position}, Keras has {len(layers)} layers"
+        first = next(iter(left))
         if name is None and replay.failure:
-            return replay.failed_in or layer.name, replay.failure
-        if name != layer.name:
+            return replay.failed_in or first, replay.failure
+        # Two branches may run in either order: what counts is that a layer's inputs have run.
+        if name is None or name not in left or any(source in left for source in left[name].inputs):
             instead = f"the port runs {name}" if name else "the port runs nothing more"
-            return layer.name, f"number {position} in Keras is {layer.name}, {instead}"
+            return first, f"number {position} in Keras is {first}, {instead}"
+        layer = left.pop(name)
         if name not in replay.outputs:
             return name, f"{name} of the port returns no tensor"
         ours = (None, *replay.outputs[name].shape[1:])

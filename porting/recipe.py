@@ -82,9 +82,9 @@ def _penalty(trace: Trace) -> Callable[[nn.Module], Tensor] | None:
         name: regularizer_from_keras_config(said["class"], said["config"], PROFILES[trace.profile])
         for name, said in training_of(trace).regularizers.items()
     }
-    places = {pair.keras_name: pair.torch_name for pair in pairs(trace.layers)}
 
     def penalty(net: nn.Module) -> Tensor:
+        places = {pair.keras_name: pair.torch_name for pair in pairs(trace.layers, net)}
         parameters = dict(net.named_parameters())
         return torch.stack([rule(parameters[places[name]]) for name, rule in rules.items()]).sum()
 
@@ -96,10 +96,10 @@ def _constrain(trace: Trace) -> Callable[[nn.Module], None] | None:
         name: constraint_from_keras_config(said["class"], said["config"])
         for name, said in training_of(trace).constraints.items()
     }
-    places = {pair.keras_name: pair for pair in pairs(trace.layers)}
 
     @torch.no_grad()
     def constrain(net: nn.Module) -> None:
+        places = {pair.keras_name: pair for pair in pairs(trace.layers, net)}
         parameters = dict(net.named_parameters())
         for name, rule in rules.items():
             pair = places[name]

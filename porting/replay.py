@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lightning_impl.keras_semantics.profile import PROFILES
 from parity_common.command_errors import UserError, did_you_mean
 from porting.trace import Trace
+from porting.weights import torch_names
 
 Port = Callable[..., nn.Module]
 
@@ -92,8 +93,9 @@ def inputs_of(trace: Trace) -> list[Tensor]:
 def run(module: nn.Module, trace: Trace) -> Replay:
     """Runs the port on the traced inputs and keeps what every layer gave.
 
-    A layer is a submodule that bears a Keras layer's name, or a leaf under no such one. The port returns
-    logits; where it has `probabilities`, that is what is run, for Keras ends in its softmax.
+    A layer is a submodule that bears a Keras layer's name, or that the port's `keras_names` says is one, or a
+    leaf under no such one. The port returns logits; where it has `probabilities`, that is what is run, for
+    Keras ends in its softmax.
     """
     replay = Replay()
     handles = []
@@ -128,13 +130,14 @@ def _arguments(trace: Trace) -> dict[str, Any]:
 def _layers(module: nn.Module, keras_names: set[str]) -> list[tuple[str, nn.Module]]:
     found: list[tuple[str, nn.Module]] = []
     named: list[str] = []
-    for name, layer in module.named_modules():
-        # A module of a Keras layer's name may be built of others: they are its own affair.
-        if not name or any(name.startswith(outer + ".") for outer in named):
-            continue
+    keras_name_of = {ours: keras for keras, ours in torch_names(module).items()}
+    for path, layer in module.named_modules():
+        name = keras_name_of.get(path, path)
         if name in keras_names:
-            named.append(name)
-        if name in keras_names or not any(layer.children()):
+            named.append(path)
+            found.append((name, layer))
+        # A module that is a Keras layer may be built of others: they are its own affair.
+        elif path and not any(layer.children()) and not any(path.startswith(f"{outer}.") for outer in named):
             found.append((name, layer))
     return found
 

@@ -25,7 +25,7 @@ from parity_common.command_errors import UserError
 from porting.recipe import Recipe
 from porting.replay import TO_CHANNELS_FIRST
 from porting.trace import Trace, training_of
-from porting.weights import Pair, keras_to_torch, pairs
+from porting.weights import Pair, keras_to_torch, pairs, torch_names
 
 
 @dataclass
@@ -61,21 +61,26 @@ def in_torch_order(pair: Pair, array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array.transpose(pair.axes)))
 
 
-def trained_pairs(trace: Trace) -> dict[str, Pair]:
-    """The weights that Keras trains, by "layer/weight"."""
-    trained = {
+def trained_names(trace: Trace) -> list[str]:
+    """The weights that Keras trains, "layer/weight"."""
+    return [
         f"{layer.name}/{weight.name}"
         for layer in trace.layers
         for weight in layer.weights
         if weight.trainable
-    }
-    return {pair.keras_name: pair for pair in pairs(trace.layers) if pair.keras_name in trained}
+    ]
 
 
-def held_pairs(trace: Trace) -> dict[str, Pair]:
+def trained_pairs(trace: Trace, net: nn.Module) -> dict[str, Pair]:
+    """The weights that Keras trains, by "layer/weight"."""
+    trained = set(trained_names(trace))
+    return {pair.keras_name: pair for pair in pairs(trace.layers, net) if pair.keras_name in trained}
+
+
+def held_pairs(trace: Trace, net: nn.Module) -> dict[str, Pair]:
     """The others: statistics, and frozen weights."""
-    trained = trained_pairs(trace)
-    return {pair.keras_name: pair for pair in pairs(trace.layers) if pair.keras_name not in trained}
+    trained = set(trained_names(trace))
+    return {pair.keras_name: pair for pair in pairs(trace.layers, net) if pair.keras_name not in trained}
 
 
 def examples(trace: Trace, part: str) -> tuple[Tensor, ...]:
@@ -144,7 +149,7 @@ class RecordedMasks:
     """Gives every Dropout of a port the masks that Keras's had.
 
     Args:
-        net: The port; its dropout layers bear Keras's names.
+        net: The port; its dropout layers bear Keras's names, or `keras_names` says which they are.
         trace: Holds rate and shape of each.
 
     Raises:
@@ -153,8 +158,9 @@ class RecordedMasks:
 
     def __init__(self, net: nn.Module, trace: Trace) -> None:
         self.step = 0
+        modules, names = dict(net.named_modules()), torch_names(net)
         for name, said in training_of(trace).dropout.items():
-            layer = dict(net.named_modules()).get(name)
+            layer = modules.get(names.get(name, name))
             if layer is None or not (hasattr(layer, "keep_mask") or hasattr(layer, "p")):
                 raise UserError(
                     f"the port has no Dropout named {name}: a replay needs one to give it Keras's masks"
@@ -221,7 +227,7 @@ class _Watch(Callback):
             parameters = dict(module.net.named_parameters())
             self.walk.states[step] = {
                 f"gradient/{name}": in_keras_order(pair, parameters[pair.torch_name].grad)
-                for name, pair in trained_pairs(self.trace).items()
+                for name, pair in trained_pairs(self.trace, module.net).items()
             }
 
     def on_train_batch_end(
@@ -244,11 +250,11 @@ def read_state(net: nn.Module, trace: Trace) -> dict[str, np.ndarray]:
     tensors = net.state_dict()
     state = {
         f"parameter/{name}": in_keras_order(pair, tensors[pair.torch_name])
-        for name, pair in trained_pairs(trace).items()
+        for name, pair in trained_pairs(trace, net).items()
     }
     state |= {
         f"statistic/{name}": in_keras_order(pair, tensors[pair.torch_name])
-        for name, pair in held_pairs(trace).items()
+        for name, pair in held_pairs(trace, net).items()
     }
     return state
 

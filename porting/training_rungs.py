@@ -40,6 +40,7 @@ from porting.training import (
     fresh_net,
     in_keras_order,
     in_torch_order,
+    trained_names,
     trained_pairs,
     walk,
     walk_on,
@@ -67,7 +68,7 @@ def loss(case: Case) -> RungResult:
 def gradients(case: Case) -> RungResult:
     """Rung 5: the gradient of every trained parameter, in inference mode."""
     trace = case.trace
-    theirs = {name: trace.kept(f"inference/gradient/{name}") for name in trained_pairs(trace)}
+    theirs = {name: trace.kept(f"inference/gradient/{name}") for name in trained_names(trace)}
     tolerance = TOLERANCES[GRADIENTS, trace.dtype].residual
     ours = _gradients(case)
 
@@ -86,7 +87,7 @@ def _gradients(case: Case, net: nn.Module | None = None) -> dict[str, np.ndarray
     value.backward()
     parameters = dict(net.named_parameters())
     found = {}
-    for name, pair in trained_pairs(trace).items():
+    for name, pair in trained_pairs(trace, net).items():
         gradient = parameters[pair.torch_name].grad
         if gradient is not None:
             found[name] = trace.keep_same(f"inference/gradient/{name}", in_keras_order(pair, gradient))
@@ -96,7 +97,7 @@ def _gradients(case: Case, net: nn.Module | None = None) -> dict[str, np.ndarray
 def update(case: Case) -> RungResult:
     """Rung 6: parameters and slots after the first steps, the optimizer fed with Keras's gradients."""
     trace, net = case.trace, fresh_net(case.module, case.trace)
-    training, trained = training_of(trace), trained_pairs(trace)
+    training, trained = training_of(trace), trained_pairs(trace, net)
     parameters = dict(net.named_parameters())
     recipe = recipe_of_case(case)
     constrain, optimizer = recipe.constrain, recipe.make_optimizer(net.parameters())
@@ -143,7 +144,7 @@ def state(case: Case) -> RungResult:
 
 def _one_step(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
     """A walk's first step against Keras's, or against that of another walk."""
-    ours = {name: walked.states[1][f"gradient/{name}"] for name in trained_pairs(trace)}
+    ours = {name: walked.states[1][f"gradient/{name}"] for name in trained_names(trace)}
     theirs = {name: _whole(trace, reference, 1, f"gradient/{name}") for name in ours}
     vanishing = biases_before_batch_norm(trace)
     comparisons = _training_loss(walked, trace, 1, reference)

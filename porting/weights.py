@@ -1,6 +1,7 @@
 """Carries weights between Keras and torch, both ways, by layer name and layer class.
 
-The rules are data: one table, read forwards by `keras_to_torch` and backwards by `torch_to_keras`.
+The rules are data: one table (lightning_impl/keras_semantics/weight_places.py), read forwards by
+`keras_to_torch` and backwards by `torch_to_keras`.
 Every array and every torch parameter and buffer is used exactly once, or an error names the one that is not.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_impl.keras_semantics.weight_places import RULES
 from parity_common.command_errors import UserError, did_you_mean
 from porting.trace import KerasLayer
 
@@ -30,33 +32,6 @@ class TransferError(UserError):
         self.layer = layer
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a Keras weight lies in the torch module of the same layer name.
-
-    Attributes:
-        attribute: Of the torch module.
-        axes: `torch = keras.transpose(axes)`.
-    """
-
-    attribute: str
-    axes: tuple[int, ...]
-
-
-RULES: dict[str, dict[str, Place]] = {
-    # (height, width, in, out) to (out, in, height, width).
-    "Conv2D": {"kernel": Place("weight", (3, 2, 0, 1)), "bias": Place("bias", (0,))},
-    # (in, out) to (out, in).
-    "Dense": {"kernel": Place("weight", (1, 0)), "bias": Place("bias", (0,))},
-    "BatchNormalization": {
-        "gamma": Place("weight", (0,)),
-        "beta": Place("bias", (0,)),
-        "moving_mean": Place("running_mean", (0,)),
-        "moving_variance": Place("running_var", (0,)),
-    },
-}
-"""Keras class to its weights' places: names as in keras 3.15 and tf_keras 2.21, the same in TF 2.4."""
-
 # nn.BatchNorm counts its batches; Keras keeps no such number, and with a momentum torch never reads it.
 ONLY_IN_TORCH = "num_batches_tracked"
 
@@ -72,13 +47,26 @@ class Pair:
     layer: str
 
 
-def pairs(layers: Iterable[KerasLayer]) -> list[Pair]:
+def torch_names(module: nn.Module) -> Mapping[str, str]:
+    """Keras's layer names to a port's own, where they differ: what its `keras_names` says.
+
+    A port that bears Keras's names throughout has no such attribute.
+    """
+    return getattr(module, "keras_names", {})
+
+
+def pairs(layers: Iterable[KerasLayer], module: nn.Module) -> list[Pair]:
     """The weights of `layers` with their torch names.
+
+    Args:
+        layers: Keras's.
+        module: The port.
 
     Raises:
         TransferError: A layer class, or a weight of one, without a rule.
     """
     found = []
+    names = torch_names(module)
     for layer in layers:
         for weight in layer.weights:
             places = RULES.get(layer.class_name)
@@ -91,9 +79,8 @@ def pairs(layers: Iterable[KerasLayer]) -> list[Pair]:
                     f"{keras_name}: no rule for it in {layer.class_name}, which has {known}", layer.name
                 )
             place = places[weight.name]
-            found.append(
-                Pair(keras_name, weight.shape, f"{layer.name}.{place.attribute}", place.axes, layer.name)
-            )
+            torch_name = f"{names.get(layer.name, layer.name)}.{place.attribute}"
+            found.append(Pair(keras_name, weight.shape, torch_name, place.axes, layer.name))
     return found
 
 
@@ -110,20 +97,20 @@ def keras_to_torch(arrays: Mapping[str, np.ndarray], layers: Iterable[KerasLayer
     Args:
         arrays: "layer/weight" to the array in Keras's order.
         layers: The Keras layers they belong to.
-        module: Holds a submodule of every such layer's name.
+        module: Holds a submodule of every such layer's name, or says which it is (`torch_names`).
 
     Raises:
         TransferError: A name on either side is left over or missing, or a shape or dtype differs. The
             module is unchanged then.
     """
-    expected = pairs(layers)
+    expected = pairs(layers, module)
     tensors = tensors_of(module)
     _check_names(expected, arrays, tensors)
     carried = []
     for pair in expected:
         array, tensor = arrays[pair.keras_name], tensors[pair.torch_name]
         _check_fit(pair, tuple(array.shape), tensor)
-        ours = torch.from_numpy(np.ascontiguousarray(array.transpose(pair.axes)))
+        ours = torch.from_numpy(array.transpose(pair.axes).copy(order="C"))
         if ours.dtype != tensor.dtype:
             raise TransferError(
                 f"{pair.keras_name} is {array.dtype}, but {pair.torch_name} of the port is {tensor.dtype}",
@@ -139,13 +126,13 @@ def torch_to_keras(module: nn.Module, layers: Iterable[KerasLayer]) -> dict[str,
     """Reads a torch module's weights in Keras's names and order: the inverse of `keras_to_torch`.
 
     Args:
-        module: Holds a submodule of every layer's name.
+        module: Holds a submodule of every layer's name, or says which it is (`torch_names`).
         layers: The Keras layers wanted.
 
     Raises:
         TransferError: A name on either side is left over or missing, or a shape differs.
     """
-    expected = pairs(layers)
+    expected = pairs(layers, module)
     tensors = tensors_of(module)
     _check_names(expected, {pair.keras_name: None for pair in expected}, tensors)
     arrays = {}

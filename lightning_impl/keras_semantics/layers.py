@@ -75,6 +75,17 @@ class Dropout(nn.Module):
         return f"{self.rate}"
 
 
+class DropoutPerImage(Dropout):
+    """Keras's Dropout with noise_shape=(None, 1, 1, 1): all of an image is dropped, or nothing (D49).
+
+    keras.applications' EfficientNet ends its residual branches in it: stochastic depth.
+    """
+
+    def keep_mask(self, features: Tensor) -> Tensor:
+        shape = (len(features),) + (1,) * (features.dim() - 1)
+        return torch.rand(shape, device=features.device) >= self.rate
+
+
 class BatchNorm(nn.Module):
     """Keras's BatchNormalization over the channel axis of `(N, C)` or `(N, C, H, W)`.
 
