@@ -12,6 +12,8 @@ import yaml
 from parity_common.command_errors import UserError, did_you_mean
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+# In a folder of configs, the study made of them: no config of a fit itself.
+STUDY_FILE = "study.yaml"
 
 
 def package_configs() -> Path:
@@ -26,7 +28,8 @@ def config_names() -> list[str]:
     names = set()
     for folder in (Path("configs"), package_configs()):
         if folder.is_dir():
-            names |= {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml")}
+            paths = [path for path in folder.rglob("*.yaml") if path.name != STUDY_FILE]
+            names |= {str(path.relative_to(folder).with_suffix("")) for path in paths}
     return sorted(names)
 
 
