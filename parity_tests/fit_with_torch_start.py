@@ -1,6 +1,6 @@
 """`lightning_impl.fit` with one seeded fault: layers start as torch starts them, not as Keras does (D15).
 
-    python -m parity_tests.fit_with_torch_start --config v3 …
+python -m parity_tests.fit_with_torch_start --config v3 …
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`python -m porting audit TRACE --port package.module:Class`, and `python -m porting record ...`.
 
 A trace of an image folder: `audit TRACE --images FOLDER`, and `record-data ...`. Runs over many seeds:
-`equivalence OURS THEIRS`.
+`equivalence OURS THEIRS`. What a Keras model file holds: `inspect FILE`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from rich.table import Table
 from rich.text import Text
 
 from parity_common.command_errors import UserError, run_command
-from porting import equivalence_command
+from porting import equivalence_command, inspect_file
 from porting.case import RUNG_NUMBERS, RungResult
 from porting.data_port import DataPort
 from porting.data_rung import data
 from porting.data_trace import DataTrace
-from porting.inspect_file import inspect
 from porting.ladder import climb, rungs_of
 from porting.replay import load_port
 from porting.trace import Trace
@@ -82,7 +81,7 @@ def record(arguments: argparse.Namespace) -> int:
 def main(words: list[str] | None = None) -> int:
     """The command. Arguments that `record` does not know go on to the recorder as they are."""
     parser = _Parser(prog="python -m porting", description="Prove that a torch port equals its Keras model.")
-    names = "audit|record|record-data|equivalence"
+    names = "audit|record|record-data|equivalence|inspect"
     commands = parser.add_subparsers(dest="command", required=True, metavar=names)
     one = commands.add_parser("audit", help="compare a port with a trace, rung by rung")
     one.add_argument("trace", type=Path, help="the trace folder")
@@ -105,6 +104,9 @@ def main(words: list[str] | None = None) -> int:
         two.set_defaults(run=record, recorder=recorder)
     equivalence_command.add_arguments(
         commands.add_parser("equivalence", help="compare two sets of trainings over the same seeds")
+    )
+    inspect_file.add_arguments(
+        commands.add_parser("inspect", help="say what a Keras model file holds; nothing in it is run")
     )
     arguments, rest = parser.parse_known_args(words)
     if rest and arguments.run is not record:
