@@ -62,6 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.update(OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
 
 
+# Before pytest-xdist's own, which reads the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests share a process where pytest-xdist runs several: what is costly is made once."""
     for item in items:

@@ -118,7 +118,8 @@ def small_blocks(keras):
 
     images = keras.Input(shape=(13, 10, 3), name="images")
     x = layers.Rescaling(2.0, offset=-1.0, name="rescaling")(images)
-    block = layers.Conv2D(6, 3, padding="same", name="conv0")(x)
+    # Without an activation conv0's bias would reach nothing but BatchNormalization, its gradient be round-off.
+    block = layers.Activation("relu", name="relu0")(layers.Conv2D(6, 3, padding="same", name="conv0")(x))
     shortcut = normalised(layers.Conv2D(8, 1, strides=2, name="conv_shortcut")(block), "bn_shortcut")
     # The backbone of a first stage is frozen; its dropout drops all the same.
     x = normalised(layers.Conv2D(4, 1, strides=2, name="conv1")(block), "bn1")

@@ -71,6 +71,7 @@ class BlocksPort(nn.Module):
         super().__init__()
         self.rescaling = Rescaling(2.0, -1.0)
         self.conv0 = nn.Conv2d(3, 6, 3, padding=1)
+        self.relu0 = nn.ReLU()
         self.conv_shortcut = nn.Conv2d(6, 8, 1, stride=2)
         self.bn_shortcut = BatchNorm(8, profile, epsilon=1.001e-5, momentum=0.999)
         self.conv1 = nn.Conv2d(6, 4, 1, stride=2)
@@ -89,7 +90,7 @@ class BlocksPort(nn.Module):
         self.softmax = nn.Softmax(dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        block = self.conv0(self.rescaling(images))
+        block = self.relu0(self.conv0(self.rescaling(images)))
         x = self.relu1(self.bn1(self.conv1(block)))
         x = self.bn3(self.conv3(self.relu2(self.bn2(self.conv2(x)))))
         shortcut = self.bn_shortcut(self.conv_shortcut(block))
