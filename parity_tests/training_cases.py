@@ -113,18 +113,18 @@ def small_blocks(keras):
     """One residual block as keras.applications builds them: see BlocksPort."""
     layers = keras.layers
 
-    def normalised(x, name):
-        return layers.BatchNormalization(epsilon=1.001e-5, momentum=0.999, name=name)(x)
+    def normalised(x, name, **call):
+        return layers.BatchNormalization(epsilon=1.001e-5, momentum=0.999, name=name)(x, **call)
 
     images = keras.Input(shape=(13, 10, 3), name="images")
     x = layers.Rescaling(2.0, offset=-1.0, name="rescaling")(images)
-    # Without an activation conv0's bias would reach nothing but BatchNormalization, its gradient be round-off.
+    # Without an activation conv0's bias reaches BatchNormalization alone: its gradient is round-off.
     block = layers.Activation("relu", name="relu0")(layers.Conv2D(6, 3, padding="same", name="conv0")(x))
     shortcut = normalised(layers.Conv2D(8, 1, strides=2, name="conv_shortcut")(block), "bn_shortcut")
     # The backbone of a first stage is frozen; its dropout drops all the same.
     x = normalised(layers.Conv2D(4, 1, strides=2, name="conv1")(block), "bn1")
     x = layers.Activation("relu", name="relu1")(x)
-    x = normalised(layers.Conv2D(4, 3, padding="same", name="conv2")(x), "bn2")
+    x = normalised(layers.Conv2D(4, 3, padding="same", name="conv2")(x), "bn2", training=False)
     x = layers.Activation("relu", name="relu2")(x)
     x = normalised(layers.Conv2D(8, 1, name="conv3")(x), "bn3")
     x = layers.Dropout(0.25, noise_shape=(None, 1, 1, 1), trainable=False, name="drop_image")(x)

@@ -88,6 +88,14 @@ class BlocksPort(nn.Module):
         self.pool = GlobalAveragePool2d()
         self.head = nn.Linear(8, classes)
         self.softmax = nn.Softmax(dim=1)
+        # Keras calls it with training=False (D51).
+        self.never_train = ("bn2",) if profile.call_argument_training_holds else ()
+
+    def train(self, mode: bool = True) -> BlocksPort:
+        super().train(mode)
+        for name in self.never_train:
+            self.get_submodule(name).eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         block = self.relu0(self.conv0(self.rescaling(images)))

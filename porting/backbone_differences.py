@@ -63,8 +63,8 @@ BACKBONE_DIFFERENCES = (
         "small_blocks",
         faults.frozen_dropout_in_evaluation_mode,
         dtypes=("float64", "float32"),
-        note="A backbone that is one layer of the model, called with training=False as in Keras's guide, "
-        "drops nothing; a flat one does.",
+        note="In tf_keras a backbone that is one layer of the model, called with training=False as in "
+        "Keras's guide, drops nothing; a flat one does, and in Keras 3 either (D51).",
     ),
     Difference(
         "D50",
@@ -77,5 +77,20 @@ BACKBONE_DIFFERENCES = (
         "small_blocks",
         faults.no_convolution_biases,
         dtypes=("float64", "float32"),
+    ),
+    Difference(
+        "D51",
+        "A call with training=False",
+        "`base(x, training=False)` in a functional model: in tf_keras BatchNormalization and Dropout inside "
+        "keep to it while the model trains. In Keras 3.15 fit's own training=True overrides it: they train.",
+        "A mode belongs to the module, not to a call: train() sets all, unless it is overridden.",
+        "Profile.call_argument_training_holds; `train` of a converted model.py",
+        "tf_keras engine/functional.py, `_run_internal_graph`; keras models/functional.py, `operation_fn`",
+        "state",
+        "small_blocks",
+        faults.other_use_of_training_argument,
+        dtypes=("float64", "float32"),
+        note="Keras's transfer-learning guide relies on it for an unfrozen backbone: a script that moves "
+        "from tf.keras to Keras 3 trains other statistics. trainable=False (D11) holds in both.",
     ),
 )

@@ -80,6 +80,11 @@ def frozen_dropout_in_evaluation_mode(case: Case) -> None:
     dropout.train = lambda mode=True: dropout
 
 
+def other_use_of_training_argument(case: Case) -> None:
+    module: Any = case.module
+    module.never_train = () if module.never_train else ("bn2",)
+
+
 def no_convolution_biases(case: Case) -> None:
     for name in ("conv1", "conv2", "conv3", "conv_shortcut"):
         case.module.get_submodule(name).register_parameter("bias", None)

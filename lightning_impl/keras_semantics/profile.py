@@ -44,6 +44,10 @@ class Profile:
             at infinity and compares as Python does (callbacks.py).
         hard_sigmoid_slope_is_a_fifth: Whether hard_sigmoid is 0.2 x + 0.5 (tf_keras 2.21, backend.py) or
             x / 6 + 0.5 (Keras 3.15, backend/tensorflow/nn.py).
+        call_argument_training_holds: Whether a layer or model that was called with `training=False` while a
+            functional model was built keeps to it while the model trains (tf_keras 2.21,
+            engine/functional.py, `_run_internal_graph`); in Keras 3.15 (models/functional.py,
+            `operation_fn`) fit's own `training=True` takes its place.
         affine_centre_offset: ImageDataGenerator turns an image about side / 2 plus this, in pixels
             (keras-preprocessing 1.1.2 image/affine_transformations.py and keras 3.15
             legacy/preprocessing/image.py, `transform_matrix_offset_center`).
@@ -67,6 +71,7 @@ class Profile:
     binary_logarithm_adds_epsilon: bool
     first_figure_is_best: bool
     hard_sigmoid_slope_is_a_fifth: bool
+    call_argument_training_holds: bool
     affine_centre_offset: float
     affine_takes_x_first: bool
     brightness_stretches: bool
@@ -87,6 +92,7 @@ TF24 = Profile(
     binary_logarithm_adds_epsilon=True,
     first_figure_is_best=False,
     hard_sigmoid_slope_is_a_fifth=True,
+    call_argument_training_holds=True,
     affine_centre_offset=0.5,
     affine_takes_x_first=False,
     brightness_stretches=True,
@@ -106,6 +112,7 @@ KERAS3 = Profile(
     binary_logarithm_adds_epsilon=False,
     first_figure_is_best=True,
     hard_sigmoid_slope_is_a_fifth=False,
+    call_argument_training_holds=False,
     affine_centre_offset=-0.5,
     affine_takes_x_first=True,
     brightness_stretches=False,
