@@ -49,6 +49,12 @@ class ExactResume(Callback):
     def __init__(self) -> None:
         self.figures: dict[str, dict[str, Any]] = {}
 
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        if trainer.precision == "64-true":
+            # Lightning restores the weights first and gives the net its precision then: they would pass
+            # through float32.
+            module.double()
+
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict) -> None:
         epoch = trainer.fit_loop.epoch_progress.current
         if epoch.processed < epoch.ready:  # type: ignore[attr-defined]

@@ -62,6 +62,9 @@ WEIGHTS: dict[str, tuple[Weight, ...]] = {
     "GroupNormalization": _SCALED,
     "Embedding": (Weight("embeddings"),),
     "PReLU": (Weight("alpha"),),
+    # keras.applications' ConvNeXt.
+    "LayerScale": (Weight("gamma"),),
+    "Normalization": tuple(Weight(name, trainable=False) for name in ("mean", "variance", "count")),
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "ConvLSTM2D"), _RECURRENT),
     "MultiHeadAttention": _ATTENTION,
 }
@@ -97,6 +100,9 @@ def weights_of(layer: Layer) -> tuple[Weight, ...] | None:
         )
     if layer.class_name not in WEIGHTS or layer.config.get("renorm"):
         return None
+    # keras 3.15 and tf_keras 2.21 layers/preprocessing/normalization.py: given numbers are no weights.
+    if layer.class_name == "Normalization" and layer.config.get("mean") is not None:
+        return ()
     return tuple(
         weight
         for weight in WEIGHTS[layer.class_name]

@@ -68,9 +68,6 @@ def from_keras_config(
 ) -> KerasOptimizer:
     """The optimizer that wrote this config.
 
-    A legacy Nadam writes its schedule_decay as `decay`, and loses it when Keras reads the config back
-    (tf_keras 2.21 optimizers/legacy/nadam.py, `__init__`); here it is kept, as the optimizer had it.
-
     Args:
         class_name: What Keras calls it, such as "Nadam".
         config: What its get_config() gave. Keys that name it or choose a compiler are passed over.
@@ -79,6 +76,29 @@ def from_keras_config(
 
     Raises:
         UserError: An unknown class or key, a schedule for a learning rate, or the other generation's config.
+    """
+    name, values = name_and_arguments(class_name, config, profile)
+    return build_optimizer(name, profile, parameters, values.pop("learning_rate"), **values)
+
+
+def name_and_arguments(
+    class_name: str, config: Mapping[str, Any], profile: Profile
+) -> tuple[str, dict[str, Any]]:
+    """What `build_optimizer` takes for the optimizer that wrote this config.
+
+    A legacy Nadam writes its schedule_decay as `decay`, and loses it when Keras reads the config back
+    (tf_keras 2.21 optimizers/legacy/nadam.py, `__init__`); here it is kept, as the optimizer had it.
+
+    Args:
+        class_name: What Keras calls it, such as "Nadam".
+        config: What its get_config() gave.
+        profile: The generation that wrote it.
+
+    Returns:
+        One of OPTIMIZERS, and the arguments, the learning rate, which may be a schedule's config, among them.
+
+    Raises:
+        UserError: An unknown class, no learning rate, or the other generation's config.
     """
     name = class_name.rpartition(">")[2].lower()
     if name not in CLASSES:
@@ -94,4 +114,4 @@ def from_keras_config(
         values["schedule_decay"] = values.pop("decay")
     if "learning_rate" not in values:
         raise UserError(f"the config of {class_name} has no learning_rate: give what get_config() returned")
-    return build_optimizer(name, profile, parameters, values.pop("learning_rate"), **values)
+    return name, values
