@@ -7,7 +7,7 @@ shape, and neither has what comes after it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from porting.graph import Graph, Layer, LayerPath, TensorRef
@@ -35,7 +35,7 @@ def _graph_shapes(
     layers = {layer.name: layer for layer in graph.layers}
     for place, ref in enumerate(graph.inputs):
         layer = layers[ref.layer]
-        stated = _shape(layer.config.get("batch_shape", layer.config.get("batch_input_shape")))
+        stated = stated_shape(layer.config)
         made[ref] = (given[place] if place < len(given) else None) or stated
         found[(*path, layer.name)] = made[ref]
     for call in graph.calls:
@@ -47,14 +47,22 @@ def _graph_shapes(
                 models[here] = inputs, _graph_shapes(layer.graph, inputs, here, found)
             outputs = models[here][1] if models[here][0] == inputs else [None] * len(layer.graph.outputs)
         else:
-            outputs = [_layer_shape(layer, inputs)]
+            outputs = [layer_shape(layer, inputs)]
         found.setdefault(here, outputs[0] if len(outputs) == 1 else None)
         for number, shape in enumerate(outputs):
             made[TensorRef(call.layer, call.number, number)] = shape
     return [made.get(ref) for ref in graph.outputs]
 
 
-def _layer_shape(layer: Layer, inputs: list[Shape | None]) -> Shape | None:
+def stated_shape(config: Mapping[str, Any]) -> Shape | None:
+    """The shape that an InputLayer's config states; None where it states none."""
+    stated = config.get("batch_shape", config.get("batch_input_shape"))
+    is_shape = isinstance(stated, list) and all(size is None or type(size) is int for size in stated)
+    return tuple(stated) if is_shape else None
+
+
+def layer_shape(layer: Layer, inputs: Sequence[Shape | None]) -> Shape | None:
+    """The output shape of a layer on tensors of these shapes; None where it is not known."""
     known = [shape for shape in inputs if shape is not None]
     if len(known) < len(inputs) or layer.package is not None or not known:
         return None
@@ -70,18 +78,13 @@ def _layer_shape(layer: Layer, inputs: list[Shape | None]) -> Shape | None:
 
 def _wrapped_shape(layer: Layer, inner: Layer, shape: Shape) -> Shape | None:
     if layer.class_name == "TimeDistributed":
-        step = _layer_shape(inner, [(shape[0], *shape[2:])])
+        step = layer_shape(inner, [(shape[0], *shape[2:])])
         return None if step is None else (shape[0], shape[1], *step[1:])
-    out = _layer_shape(inner, [shape])
+    out = layer_shape(inner, [shape])
     if layer.class_name != "Bidirectional" or out is None or layer.config.get("merge_mode", "concat") is None:
         return None
     doubled = 2 if layer.config.get("merge_mode", "concat") == "concat" else 1
     return (*out[:-1], None if out[-1] is None else doubled * out[-1])
-
-
-def _shape(stated: Any) -> Shape | None:
-    is_shape = isinstance(stated, list) and all(size is None or type(size) is int for size in stated)
-    return tuple(stated) if is_shape else None
 
 
 def _same(config: Mapping[str, Any], inputs: list[Shape]) -> Shape:

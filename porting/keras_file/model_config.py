@@ -16,6 +16,9 @@ INPUT_LAYER = "InputLayer"
 # NASNetLarge has about 1,000.
 _MAXIMUM_LAYERS = 20_000
 _KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins")
+OPERATION = "ops."
+"""Before the class of an operation, such as `ops.Add`: `Add` is a layer."""
+_OPERATIONS = ("keras.src.ops.", "keras.ops.")
 
 
 def graph_of(model: Mapping[str, Any], keras_version: str) -> Graph:
@@ -189,10 +192,23 @@ def _class_of(stated: Mapping[str, Any], where: str) -> tuple[str, str | None]:
     module = stated.get("module")
     if isinstance(module, str) and module.split(".")[0] not in _KERAS_PACKAGES:
         package = package or module
+    elif _is_operation(stated, module):
+        # `x + 1` in Keras 3: an operation, which is no layer and may be called as one.
+        class_name = f"{OPERATION}{class_name}"
     registered = stated.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
         package = package or registered.rpartition(">")[0]
     return class_name, package or None
+
+
+def _is_operation(stated: Mapping[str, Any], module: Any) -> bool:
+    """Whether it is an operation of Keras 3, not a layer."""
+    if isinstance(module, str):
+        return module.startswith(_OPERATIONS)
+    # Keras 3 writes no modules into .h5 files; an operation's config has nothing of what every layer's has.
+    config, nodes = stated.get("config"), stated.get("inbound_nodes")
+    is_keras3 = isinstance(nodes, list) and any(map(inbound.is_keras3_node, nodes))
+    return is_keras3 and isinstance(config, dict) and not {"trainable", "dtype", "layers"} & set(config)
 
 
 def _build_shape(build_config: Any) -> tuple[int | None, ...] | None:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from porting.graph import Graph, Layer, LayerPath
 from porting.keras_file.hdf5 import Hdf5Contents
 from porting.keras_file.layer_list_layout import Weights
-from porting.keras_file.model_config import INPUT_LAYER
+from porting.keras_file.model_config import INPUT_LAYER, OPERATION
 from porting.keras_file.problems import KerasFileError, shown
 from porting.keras_file.stored import StoredArray
 from porting.keras_file.weight_plan import RANDOM_STATE, weights_of
@@ -84,8 +84,9 @@ class _Tree:
             stored[name].append((int(number or 0), f"{container}/{child}"))
         wanted: dict[str, list[Layer]] = defaultdict(list)
         for layer in graph.layers:
-            # A Sequential does not count its InputLayer among its layers, and none has weights.
-            if layer.class_name != INPUT_LAYER:
+            # A Sequential does not count its InputLayer among its layers, and none has weights. An operation
+            # is no layer.
+            if layer.class_name != INPUT_LAYER and not layer.class_name.startswith(OPERATION):
                 wanted[_snake_case(layer.class_name)].append(layer)
         pairs: list[tuple[Layer, str]] = []
         for name, layers in wanted.items():

@@ -1,0 +1,145 @@
+"""Functions on tensors: each generation's own spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from parity_tests.rule_cases.case import Case
+
+_IMAGE = (4, 3, 5)
+_FLOAT32 = "a constant is cast through float32 (D28)"
+_Function = Callable[[Any, list[Any]], Any]
+
+
+def _functions(keras: Any) -> Any:
+    """tensorflow for tf_keras, keras.ops for Keras 3."""
+    if keras.__name__ == "keras":
+        return keras.ops
+    import tensorflow
+
+    return tensorflow
+
+
+_ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "elu", "selu", "gelu")
+# Alike in both.
+_BOTH: dict[str, _Function] = {
+    "x+1": lambda ops, x: x[0] + 1.5,
+    "1+x": lambda ops, x: 1 + x[0],
+    "x-y": lambda ops, x: x[0] - x[1],
+    "2-x": lambda ops, x: 2 - x[0],
+    "x*y": lambda ops, x: x[0] * x[1],
+    "x_div_3": lambda ops, x: x[0] / 3,
+    "3_div_x": lambda ops, x: 3.0 / (x[0] * x[0] + 1.0),
+    "x_div_y": lambda ops, x: x[0] / (x[1] * x[1] + 1.0),
+    "x**2": lambda ops, x: x[0] ** 2,
+    "-x": lambda ops, x: -x[0],
+    "maximum": lambda ops, x: ops.maximum(x[0], x[1]),
+    "maximum0.1": lambda ops, x: ops.maximum(x[0], 0.1),
+    "minimum": lambda ops, x: ops.minimum(x[0], 0.1),
+    "[1]": lambda ops, x: x[0][:, 1],
+    "[part]": lambda ops, x: x[0][:, 1:3, ::2, -1],
+    "[last]": lambda ops, x: x[0][:, :, :, 1:],
+    "reshape": lambda ops, x: ops.reshape(x[0], (-1, 12, 5)),
+    "flat": lambda ops, x: ops.reshape(x[0], (-1, 60)),
+    "transpose": lambda ops, x: ops.transpose(x[0], [0, 3, 1, 2]),
+    "expand_dims": lambda ops, x: ops.expand_dims(x[0], 2),
+    "squeeze": lambda ops, x: ops.squeeze(ops.expand_dims(x[0], 2), 2),
+    "square": lambda ops, x: ops.square(x[0]),
+    "sqrt": lambda ops, x: ops.sqrt(ops.square(x[0]) + 1.0),
+    "exp": lambda ops, x: ops.exp(x[0]),
+    "abs": lambda ops, x: ops.abs(x[0]),
+}
+_TENSORFLOW: dict[str, _Function] = {
+    "x*row": lambda tf, x: x[0] * [[[0.5, 1.5, 2.5, 3.5, 4.5]]],
+    "x_div_list": lambda tf, x: x[0] / [0.5, 1.5, 2.5, 3.5, 4.5],
+    "x+list": lambda tf, x: x[0] + [0.5, 1.5, 2.5, 3.5, 4.5],
+    "list-x": lambda tf, x: [0.5, 1.5, 2.5, 3.5, 4.5] - x[0],
+    **{
+        name: lambda tf, x, name=name: getattr(tf.nn, name)(x[0])  # type: ignore[misc]
+        for name in (
+            "relu",
+            "relu6",
+            "sigmoid",
+            "tanh",
+            "silu",
+            "softplus",
+            "softsign",
+            "elu",
+            "selu",
+            "gelu",
+        )
+    },
+    "gelu-tanh": lambda tf, x: tf.nn.gelu(x[0], approximate=True),
+    "leaky_relu": lambda tf, x: tf.nn.leaky_relu(x[0]),
+    "leaky_relu0.1": lambda tf, x: tf.nn.leaky_relu(x[0], alpha=0.1),
+    "softmax": lambda tf, x: tf.nn.softmax(x[0]),
+    "softmax1": lambda tf, x: tf.nn.softmax(x[0], axis=1),
+    "log_softmax": lambda tf, x: tf.nn.log_softmax(x[0]),
+    "reduce_mean": lambda tf, x: tf.reduce_mean(x[0], axis=[1, 2]),
+    "reduce_mean-keep": lambda tf, x: tf.reduce_mean(x[0], axis=[1, 2], keepdims=True),
+    "reduce_sum": lambda tf, x: tf.reduce_sum(x[0], -1),
+    "reduce_max": lambda tf, x: tf.reduce_max(x[0], [1, 3]),
+    "concat": lambda tf, x: tf.concat([x[0], x[1]], axis=-1),
+    "concat-same": lambda tf, x: tf.concat([x[0], x[0], x[1]], 1),
+    "clip": lambda tf, x: tf.clip_by_value(x[0], -0.5, 1.0),
+    "pad": lambda tf, x: tf.pad(x[0], [[0, 0], [1, 2], [0, 1], [0, 0]]),
+    "pad-value": lambda tf, x: tf.pad(x[0], [[0, 0], [1, 2], [0, 1], [2, 0]], constant_values=1.5),
+    "l2_normalize": lambda tf, x: tf.math.l2_normalize(x[0], axis=-1),
+    "add": lambda tf, x: tf.math.add(x[0], x[1]),
+    "cast": lambda tf, x: tf.cast(x[0], x[0].dtype) * 2.0,
+    "log": lambda tf, x: tf.math.log(tf.square(x[0]) + 1.0),
+    "rsqrt": lambda tf, x: tf.math.rsqrt(tf.square(x[0]) + 1.0),
+}
+_KERAS3: dict[str, _Function] = {
+    "x+array": lambda ops, x: x[0] + np.array([0.5, 1.5, 2.5, 3.5, 4.5]),
+    **{
+        name: lambda ops, x, name=name: getattr(ops, name)(x[0])  # type: ignore[misc]
+        for name in (
+            "relu",
+            "relu6",
+            "sigmoid",
+            "tanh",
+            "silu",
+            "softplus",
+            "softsign",
+            "elu",
+            "selu",
+            "gelu",
+        )
+    },
+    **{
+        name: lambda ops, x, name=name: getattr(ops, name)(x[0])  # type: ignore[misc]
+        for name in ("leaky_relu", "hard_sigmoid", "hard_silu", "softmax", "log_softmax", "normalize")
+    },
+    "gelu-exact": lambda ops, x: ops.gelu(x[0], approximate=False),
+    "softmax1": lambda ops, x: ops.softmax(x[0], axis=1),
+    "mean": lambda ops, x: ops.mean(x[0], axis=[1, 2]),
+    "mean-keep": lambda ops, x: ops.mean(x[0], axis=[1, 2], keepdims=True),
+    "sum": lambda ops, x: ops.sum(x[0], -1),
+    "max": lambda ops, x: ops.max(x[0], [1, 3]),
+    "min": lambda ops, x: ops.min(x[0], 1),
+    "concatenate": lambda ops, x: ops.concatenate([x[0], x[1]], axis=-1),
+    "concatenate-same": lambda ops, x: ops.concatenate([x[0], x[0], x[1]], 1),
+    "clip": lambda ops, x: ops.clip(x[0], -0.5, 1.0),
+    "log": lambda ops, x: ops.log(ops.square(x[0]) + 1.0),
+    "divide": lambda ops, x: ops.divide(x[0], 3.0),
+}
+
+
+def _case(name: str, function: _Function, generation: str) -> Case:
+    def build(keras: Any, inputs: list[Any]) -> Any:
+        # A tensor that no function takes would be no input of the model's.
+        return function(_functions(keras), inputs)
+
+    layer = "operation" if generation == "keras3" else "TFOpLambda"
+    return Case(layer, (_IMAGE,) * 2, {}, build, name, (generation,), keras_rounds=_FLOAT32)
+
+
+CASES = [
+    _case(name, function, generation)
+    for generation, own in (("tf2.4", _TENSORFLOW), ("keras3", _KERAS3))
+    for name, function in {**_BOTH, **own}.items()
+]

@@ -1,0 +1,186 @@
+"""Every rule of porting/rules against both Kerases: files that Keras wrote, read, carried over and run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightning_impl.keras_semantics.profile import PROFILES
+from parity_common.command_errors import UserError
+from parity_common.run_folder import write_text_atomically
+from parity_tests.keras_file_makers import describe_here
+from parity_tests.layers_page import Facts, page
+from parity_tests.rule_cases import FAMILIES, cases_for, cases_of
+from parity_tests.rule_cases.refusals import REFUSALS, Refusal
+from parity_tests.rule_port import DTYPES, Wrong, answers, worst
+from porting.graph import Call, Layer, TensorRef
+from porting.keras_file import hdf5, read_keras_file
+from porting.program import program_of
+from porting.rules import RULES
+from porting.rules.piece import Carry, Make, Piece, Refused, Site, Value, channels_first_order, keras_order
+
+PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
+# Of the largest element of each array. Measured: 4e-15 and 4e-6; the smallest fault below is off by 1e-3.
+TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
+# Where Keras itself rounds to float32 in a float64 model.
+ROUNDED = 1e-6
+LAYERS = [
+    (family, layer) for family in FAMILIES for layer in dict.fromkeys(case.layer for case in cases_of(family))
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_here() -> Iterator[None]:
+    """Files of Keras's own are read without a child process for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5, "_ask_child", describe_here)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rules")
+
+
+def deviations(folder: Path, family: str, layer: str, profile: str, dtype: str) -> dict[str, float | str]:
+    """By case; in words where it cannot be compared."""
+    found: dict[str, float | str] = {}
+    for case in cases_for(family, profile, dtype):
+        if case.layer == layer:
+            allowed = max(TOLERANCE[dtype], ROUNDED if case.keras_rounds else 0)
+            try:
+                value = worst(case, folder, family, profile, dtype)
+            except (UserError, Wrong) as problem:
+                found[case.name] = str(problem)
+                continue
+            # Not >: no number is within no bound.
+            if not value <= allowed:
+                found[case.name] = value
+    return found
+
+
+@pytest.mark.parametrize(("family", "layer"), LAYERS, ids=["-".join(each) for each in LAYERS])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_rule_matches_keras(folder: Path, profile: str, dtype: str, family: str, layer: str) -> None:
+    assert deviations(folder, family, layer, profile, dtype) == {}
+
+
+def _made(piece: Piece, changed: Callable[[Make], Make]) -> Piece:
+    return replace(
+        piece, steps=tuple(replace(step, make=changed(step.make), function=None) for step in piece.steps)
+    )
+
+
+def _keyword(name: str, value: Any) -> Callable[[Piece], Piece]:
+    return lambda piece: _made(piece, lambda make: replace(make, keywords={**make.keywords, name: value}))
+
+
+def _callee(name: str, **more: Any) -> Callable[[Piece], Piece]:
+    return lambda piece: _made(
+        piece, lambda make: replace(make, callee=name, keywords={**make.keywords, **more})
+    )
+
+
+def _weight(name: str, place: Carry) -> Callable[[Piece], Piece]:
+    return lambda piece: replace(piece, weights={**piece.weights, name: place})
+
+
+# Family, layer, a case's part, and what is done to the rule's piece.
+FAULTS: Mapping[str, tuple[str, str, str, Callable[[Piece], Piece]]] = {
+    "kernel turned": (
+        "convolution",
+        "Conv2D",
+        "kernel_size=3-strides=1-padding=valid",
+        _weight("kernel", Carry("weight", (3, 2, 1, 0))),
+    ),
+    "D07 padded alike": (
+        "convolution",
+        "Conv2D",
+        "kernel_size=3-strides=2-padding=same",
+        _callee("nn.Conv2d", padding=1),
+    ),
+    "D08 flattened as it lies": ("shape", "Flatten", "4x3x5", _callee("nn.Flatten")),
+    "D10 epsilon": ("normalization", "BatchNormalization", "axis=-1", _keyword("eps", 1e-5)),
+    "D12 padding counted": (
+        "pooling",
+        "AveragePooling2D",
+        "pool_size=3-strides=1-padding=same",
+        _keyword("count_include_pad", True),
+    ),
+    "D14 slope": ("activation", "LeakyReLU", "LeakyReLU-4x3x5", _keyword("negative_slope", 0.01)),
+    "gradient of ties": ("pooling", "GlobalMaxPooling2D", "keepdims", lambda piece: _adaptive(piece)),
+    "bias left out": ("activation", "Dense", "units=4-activation=relu", _weight("bias", Carry(""))),
+    "scale for each row": (
+        "normalization",
+        "LayerNormalization",
+        "axis=1,2,3",
+        _weight("gamma", Carry("weight", (0, 2, 1), lambda gamma: gamma.reshape(4, 3, 5))),
+    ),
+}
+
+
+def _adaptive(piece: Piece) -> Piece:
+    return _made(piece, lambda make: Make("nn.AdaptiveMaxPool2d", {"output_size": 1}))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_harness_catches(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    family, layer, part, broken = FAULTS[fault]
+    rule = RULES[layer]
+    (case, *_) = (case for case in cases_of(family) if case.layer == layer and part in case.name)
+    allowed = max(TOLERANCE["float64"], ROUNDED if case.keras_rounds else 0)
+    assert worst(case, folder, family, "keras3", "float64") <= allowed
+    monkeypatch.setitem(RULES, layer, lambda site: broken(rule(site)))
+    if fault == "bias left out":
+        with pytest.raises(UserError, match="bias"):
+            worst(case, folder, family, "keras3", "float64")
+    else:
+        assert worst(case, folder, family, "keras3", "float64") > 1e-3
+
+
+def site_of(refusal: Refusal) -> Site:
+    """A layer with that config on tensors of those shapes, images with their channels second."""
+    refs = tuple(TensorRef(f"input{place}") for place in range(len(refusal.shapes)))
+    layer = Layer("layer", refusal.layer, None, refusal.config)
+    values = tuple(
+        Value((None, *shape), (channels_first_order if len(shape) > 2 else keras_order)(len(shape) + 1))
+        for shape in refusal.shapes
+    )
+    call = Call("layer", 0, (refs[0] if len(refs) == 1 else refs,), refusal.call, refs)
+    return Site(layer, call, values, PROFILES[refusal.generation])
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+def test_rule_refuses(refusal: Refusal) -> None:
+    """What cannot be carried over exactly is refused by name, never guessed."""
+    with pytest.raises(Refused) as raised:
+        RULES[refusal.layer](site_of(refusal))
+    assert refusal.says in str(raised.value)
+
+
+def facts(folder: Path) -> Facts:
+    """What the cases prove, from the files that Keras wrote of them."""
+    found = Facts()
+    for family in FAMILIES:
+        for profile in PROFILES:
+            for dtype in DTYPES:
+                asked = answers(folder, family, profile, dtype)
+                for case in cases_for(family, profile, dtype):
+                    for path in asked.files(case)[:1]:
+                        graph = read_keras_file(path).graph
+                        found.add(family, case, profile, program_of(graph, PROFILES[profile]))
+    return found
+
+
+def test_every_rule_is_proven_and_the_page_says_so(folder: Path, request: pytest.FixtureRequest) -> None:
+    found = facts(folder)
+    assert set(RULES) - set(found.rows) == set()
+    written = page(found, REFUSALS, {**TOLERANCE, "rounded": ROUNDED})
+    if request.config.getoption("--write-pages"):
+        write_text_atomically(PAGE, written)
+    assert PAGE.read_text(encoding="utf-8") == written

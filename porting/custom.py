@@ -1,0 +1,103 @@
+"""Functions of the user's own for layers that are code: `--custom LAYER=package.module:function`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from parity_common.command_errors import UserError, did_you_mean
+from porting.rules.piece import Piece, Refused, Site, known
+
+_SPEC = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A function that stands for a layer.
+
+    Attributes:
+        name: The layer's or its class's.
+        module: Where the function is.
+        function: Its name. It takes and gives tensors as torch has them, images `(N, C, H, W)`.
+    """
+
+    name: str
+    module: str
+    function: str
+
+    def load(self) -> Callable[..., Any]:
+        """The function.
+
+        Raises:
+            UserError: There is none.
+        """
+        try:
+            module = importlib.import_module(self.module)
+        except ImportError as error:
+            raise UserError(f"--custom {self.name}: cannot import {self.module}: {error}") from error
+        function = getattr(module, self.function, None)
+        if not callable(function):
+            hint = did_you_mean(self.function, vars(module))
+            raise UserError(f"--custom {self.name}: {self.module} has no function {self.function}{hint}")
+        return function
+
+
+def parse_custom(words: Iterable[str]) -> dict[str, Custom]:
+    """What --custom was given, by layer or class name.
+
+    Raises:
+        UserError: A word that is not NAME=package.module:function, or package.module:function.
+    """
+    found: dict[str, Custom] = {}
+    for word in words:
+        match = _SPEC.fullmatch(word)
+        if match is None:
+            raise UserError(f"--custom {word}: expected LAYER=package.module:function")
+        name = match["name"] or match["function"]
+        if name in found:
+            raise UserError(f"--custom {name} is given twice")
+        found[name] = Custom(name, match["module"], match["function"])
+    return found
+
+
+def custom_piece(site: Site, custom: Custom) -> Piece:
+    """The function in the layer's place; its output's shape is found by calling it on zeros.
+
+    Raises:
+        Refused: It raises, gives something else than a tensor, or another number of examples.
+        UserError: There is no such function.
+    """
+    examples = 2
+    sizes = [
+        (examples, *(known(size, "its input's shape") for size in value.torch_shape[1:]))
+        for value in site.inputs
+    ]
+    function = custom.load()
+    try:
+        with torch.no_grad():
+            given = function(*(torch.zeros(size) for size in sizes))
+    except Exception as error:
+        raise Refused(f"{custom.module}:{custom.function} raises {type(error).__name__}: {error}") from error
+    if not isinstance(given, Tensor) or given.dim() == 0 or given.shape[0] != examples:
+        raise Refused(
+            f"{custom.module}:{custom.function} gives no tensor with the {examples} examples it took"
+        )
+    alike = [value.order for value in site.inputs if len(value.order) == given.dim()]
+    order = alike[0] if alike else tuple(range(given.dim()))
+    torch_shape = (None, *given.shape[1:])
+    shape = tuple(torch_shape[order.index(axis)] for axis in range(given.dim()))
+    places = ", ".join(f"{{{place}}}" for place in range(len(site.inputs)))
+    return Piece(
+        merge=f"{custom.function}({places})",
+        orders=tuple(value.order for value in site.inputs),
+        order=order,
+        notes=(f"is your own {custom.module}:{custom.function}, of which nothing is known here",),
+        shape=shape,
+        custom=custom,
+    )

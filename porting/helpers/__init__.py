@@ -1,0 +1,18 @@
+"""Small torch classes that a converted model.py may need: their source is written into it.
+
+Each file imports torch alone. A helper may use another one by its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from porting.helpers import activation, image, noise, normalization, padding, pooling, separable, shape
+
+HELPERS: dict[str, Any] = {
+    name: helper
+    for module in (activation, image, noise, normalization, padding, pooling, separable, shape)
+    for name, helper in sorted(vars(module).items())
+    if getattr(helper, "__module__", None) == module.__name__
+}
+"""By name."""

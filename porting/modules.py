@@ -1,0 +1,49 @@
+"""The torch modules of a piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from porting.helpers import HELPERS
+from porting.rules.piece import Make, Piece
+
+NAMES = {"torch": torch, "nn": nn, "F": F, **HELPERS}
+"""What the source of a module or of an expression may name."""
+
+
+def make_module(make: Make) -> nn.Module:
+    """Makes a module as the source of a converted model does; what it holds from a file are literals."""
+    return eval(make.source(), dict(NAMES))
+
+
+def make_empty(piece: Piece) -> list[nn.Module]:
+    """The modules of a piece without memory: for their shapes, and to see that they can be made."""
+    with torch.device("meta"):
+        return [make_module(step.make) for step in piece.steps]
+
+
+def run_piece(piece: Piece, modules: Sequence[nn.Module], tensors: Sequence[Tensor]) -> Tensor:
+    """What a piece gives.
+
+    Args:
+        piece: The piece.
+        modules: Those of its steps.
+        tensors: In the piece's orders of axes.
+    """
+    taken = list(tensors) if piece.merge is None else [_merged(piece, tensors)]
+    for module in modules:
+        taken = [module(*taken)]
+    return taken[0]
+
+
+def _merged(piece: Piece, tensors: Sequence[Tensor]) -> Tensor:
+    assert piece.merge is not None
+    names = [f"tensor{place}" for place in range(len(tensors))]
+    known = {**NAMES, **dict(zip(names, tensors, strict=True))}
+    if piece.custom is not None:
+        known[piece.custom.function] = piece.custom.load()
+    return eval(piece.merge.format(*names), known)
