@@ -1,0 +1,70 @@
+"""Where Keras computes in float32 whatever the dtype of its layers."""
+
+from __future__ import annotations
+
+from porting.graph import Layer, LayerPath
+from porting.keras_file import KerasFile
+from porting.proof.port import Run
+from porting.proof.recording import FLOAT32, FLOAT64, Recording
+from porting.proof.residuals import FORWARD, apart, typical_norm
+
+
+class Precision:
+    """The dtype by which a figure is judged.
+
+    tf.image.resize gives float32, also of float64 (tensorflow ops/image_ops_impl.py, resize_images_v2), and
+    Keras 3's Normalization rounds the mean and variance in its config to float32 (keras 3.15
+    layers/preprocessing/normalization.py, `finalize_state`). What comes behind such a layer is no more exact
+    in float64, unless it rounded nothing; and no gradient that has passed it is.
+
+    Args:
+        file: The model's.
+        recording: Of it.
+
+    Attributes:
+        rounding: The names of the calls that do.
+        exact: Whether all of them gave what the port gives in float64.
+    """
+
+    def __init__(self, file: KerasFile, recording: Recording) -> None:
+        layers = dict(file.graph.walk())
+        self._recording = recording
+        self._order = {call["name"]: place for place, call in enumerate(recording.calls)}
+        self._first_call: dict[LayerPath, int] = {}
+        for place, call in enumerate(recording.calls):
+            self._first_call.setdefault(tuple(call["path"]), place)
+        paths = [(call["name"], tuple(call["path"])) for call in recording.calls]
+        self.rounding = [name for name, path in paths if path in layers and _rounds(layers[path])]
+        self.exact = True
+
+    def learn(self, run: Run, dtype: str, batch: str) -> None:
+        """Takes in what the port gave: whether Keras rounded anything is seen there."""
+        for name in self.rounding if dtype == FLOAT64 else ():
+            for number, ours in enumerate(run.calls.get(name, ())):
+                theirs = self._recording.output(dtype, batch, f"{name}:{number}")
+                residual = apart(ours, theirs, typical_norm(theirs))
+                self.exact = self.exact and residual <= FORWARD[FLOAT64]
+
+    def of_call(self, name: str, dtype: str) -> str:
+        """Of a call's outputs."""
+        is_before = not self.rounding or self._order[name] < self._order[self.rounding[0]]
+        return dtype if is_before or (self.exact and name not in self.rounding) else FLOAT32
+
+    def of_outputs(self, dtype: str) -> str:
+        """Of the model's outputs."""
+        return dtype if self.exact else FLOAT32
+
+    def of_gradient(self, path: LayerPath | None, dtype: str) -> str:
+        """Of the gradient of a layer's weights; None: of an input."""
+        if not self.rounding:
+            return dtype
+        first = -1 if path is None else self._first_call.get(path, -1)
+        return dtype if self.exact and first > self._order[self.rounding[-1]] else FLOAT32
+
+
+def _rounds(layer: Layer) -> bool:
+    if layer.class_name == "UpSampling2D":
+        return layer.config.get("interpolation", "nearest") != "nearest"
+    if layer.class_name == "Normalization":
+        return layer.config.get("mean") is not None
+    return layer.class_name in ("Resizing", "CenterCrop")
