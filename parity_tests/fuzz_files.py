@@ -1,10 +1,11 @@
-"""Inspects damaged Keras files one after the other, in a fork: what each comes to, as a line of JSON.
+"""Inspects or converts damaged Keras files, one after the other, in a fork: what each comes to, as JSON.
 
-    python -m parity_tests.fuzz_inspect FOLDER COUNT SEED
+    python -m parity_tests.fuzz_files inspect FOLDER COUNT SEED
 
 makes COUNT damaged copies of sound files, by a seeded random generator, and runs `inspect FILE --json OUT`
-on each. The HDF5 library is called in this program's fork: a child of its own for each file would cost
-minutes. Where the library ends the fork, it would have ended that child, and a new fork goes on.
+on each; `convert` in its place does all of `convert FILE --out OUT` but the comparison with Keras. The HDF5
+library is called in this program's fork: a child of its own for each file would cost minutes. Where the
+library ends the fork, it would have ended that child, and a new fork goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import traceback
@@ -26,7 +28,9 @@ from typing import Any
 
 from parity_common.command_errors import UserError
 from parity_tests.keras_file_makers import (
+    CHAIN_WEIGHTS,
     FUNCTIONAL_WEIGHTS,
+    chain_config,
     describe_here,
     functional_config,
     sequential_config,
@@ -35,6 +39,10 @@ from parity_tests.keras_file_makers import (
     write_h5,
 )
 from porting import inspect_file
+from porting.convert.command import profile_of
+from porting.convert.compiled import compiled_of
+from porting.convert.conversion import convert_file
+from porting.convert.folder import new_folder, write_conversion
 from porting.keras_file import hdf5, read_keras_file
 
 SECONDS = 10
@@ -58,16 +66,20 @@ ODD_VALUES: tuple[Any, ...] = (
 )
 
 
-def damaged(folder: Path, number: int, chance: random.Random) -> Path:
+def damaged(folder: Path, number: int, chance: random.Random, command: str) -> Path:
     """One damaged file, of one of the sound kinds, in one of the ways."""
-    ways: tuple[Callable[[Path, random.Random], Path], ...] = (
-        _odd_h5,
-        _odd_archive,
-        _flipped_member,
-        _cut,
-        _flipped,
-    )
+    ways = WAYS[command]
     return ways[number % len(ways)](folder, chance)
+
+
+def _odd_chain(folder: Path, chance: random.Random) -> Path:
+    """A model of many layers that have rules."""
+    return write_h5(
+        folder / "damaged.h5",
+        _odd(chain_config(), chance),
+        CHAIN_WEIGHTS,
+        training_config=_odd(_training(), chance) if chance.random() < 0.3 else _training(),
+    )
 
 
 def _odd_h5(folder: Path, chance: random.Random) -> Path:
@@ -120,6 +132,13 @@ def _flip(content: bytes, chance: random.Random) -> bytes:
     return bytes(turned)
 
 
+WAYS: dict[str, tuple[Callable[[Path, random.Random], Path], ...]] = {
+    "inspect": (_odd_h5, _odd_archive, _flipped_member, _cut, _flipped),
+    # What cannot be read is inspect's affair.
+    "convert": (_odd_chain, _odd_chain, _odd_chain, _odd_archive, _flipped_member),
+}
+
+
 def _odd(config: Any, chance: random.Random) -> Any:
     """A JSON thing with one to three of its values replaced, removed or put elsewhere."""
     changed = json.loads(json.dumps(config))
@@ -150,23 +169,23 @@ def _places(thing: Any) -> Any:
         yield from _places(thing[key])
 
 
-def inspect_from(first: int, count: int, folder: Path, seed: int, said: int) -> None:
-    """Runs in a fork: inspects the files from number `first`, a line about each to the descriptor `said`."""
+def run_from(command: str, first: int, count: int, folder: Path, seed: int, said: int) -> None:
+    """Runs in a fork: takes the files from number `first`, a line about each to the descriptor `said`."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     hdf5._ask_child = lambda file, scratch: _describe(file, scratch, said)
     for number in range(first, count):
-        path = damaged(folder, number, random.Random(f"{seed}/{number}"))
+        path = damaged(folder, number, random.Random(f"{seed}/{number}"), command)
         out = folder / "out.json"
         os.write(said, f"{number} ".encode())
         # Ends the fork: processor time, so that a busy machine makes no difference.
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        state, text = _inspect(path, out)
+        state, text = COMMANDS[command](path, out)
         signal.setitimer(signal.ITIMER_PROF, 0)
         line = json.dumps({"state": state, "said": text[-3000:], "wrote": out.exists()})
         os.write(said, f"{line}\n".encode())
         path.rename(folder / f"kept-{number}{path.suffix}") if state == "failed" else path.unlink()
-        out.unlink(missing_ok=True)
+        shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
 
 
 def _inspect(path: Path, out: Path) -> tuple[str, str]:
@@ -182,6 +201,23 @@ def _inspect(path: Path, out: Path) -> tuple[str, str]:
     return "read", ""
 
 
+def _convert(path: Path, out: Path) -> tuple[str, str]:
+    try:
+        file = read_keras_file(path)
+        profile = profile_of(file)
+        conversion = convert_file(file, profile, path.stem)
+        with new_folder(out, overwrite=False) as folder:
+            write_conversion(folder, conversion, compiled_of(conversion, profile), profile, plain=False)
+    except UserError as error:
+        return "refused", str(error)
+    except BaseException:
+        return "failed", traceback.format_exc()
+    return "read", ""
+
+
+COMMANDS = {"inspect": _inspect, "convert": _convert}
+
+
 def _describe(file: int, scratch: int, said: int) -> dict[str, Any]:
     os.write(said, b"hdf5 ")
     answer = describe_here(file, scratch)
@@ -191,14 +227,14 @@ def _describe(file: int, scratch: int, said: int) -> dict[str, Any]:
 
 def main() -> None:
     """One line of JSON a file. A file that fails, or ends the HDF5 library, is kept in the folder."""
-    folder, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    command, folder, count, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     os.chdir(folder)
     number = 0
     while number < count:
         reader, writer = os.pipe()
         fork = os.fork()
         if fork == 0:
-            inspect_from(number, count, folder, seed, writer)
+            run_from(command, number, count, folder, seed, writer)
             os._exit(0)
         os.close(writer)
         first = number

@@ -52,6 +52,59 @@ SEQUENTIAL_WEIGHTS: LayerList = {
 }
 
 
+def chain_config() -> dict[str, Any]:
+    """A Sequential of layers that all have rules, with most of their arguments."""
+
+    def layer(kind: str, name: str, **config: Any) -> dict[str, Any]:
+        return {"class_name": kind, "config": {"name": name, "trainable": True, "dtype": "float32", **config}}
+
+    penalty = {"class_name": "L2", "config": {"l2": 0.01}}
+    convolution = {"kernel_size": [3, 3], "data_format": "channels_last", "use_bias": True}
+    norm = {"axis": [3], "momentum": 0.9, "epsilon": 0.001, "center": True, "scale": True}
+    window = {"pool_size": [2, 2], "strides": [2, 2], "padding": "same", "data_format": "channels_last"}
+    layers = [
+        layer(
+            "Conv2D",
+            "conv",
+            batch_input_shape=[None, 9, 8, 2],
+            filters=4,
+            strides=[2, 2],
+            padding="same",
+            dilation_rate=[1, 1],
+            groups=1,
+            activation="linear",
+            kernel_regularizer=penalty,
+            **convolution,
+        ),
+        layer("BatchNormalization", "bn", **norm),
+        layer("ReLU", "relu", max_value=6.0, negative_slope=0.0, threshold=0.0),
+        layer("ZeroPadding2D", "pad", padding=[[0, 1], [0, 1]], data_format="channels_last"),
+        layer("DepthwiseConv2D", "depthwise", padding="valid", depth_multiplier=1, **convolution),
+        layer("MaxPooling2D", "pool", **window),
+        layer("LeakyReLU", "leaky", alpha=0.3),
+        layer("SpatialDropout2D", "drop", rate=0.2),
+        layer("UpSampling2D", "up", size=[2, 2], interpolation="nearest", data_format="channels_last"),
+        layer("GlobalAveragePooling2D", "mean", data_format="channels_last"),
+        layer("Reshape", "reshape", target_shape=[2, 2]),
+        layer("Permute", "permute", dims=[2, 1]),
+        layer("Flatten", "flatten", data_format="channels_last"),
+        layer("LayerNormalization", "ln", axis=[1], epsilon=0.001, center=True, scale=True),
+        layer("Dense", "dense", units=3, activation="softmax", use_bias=True),
+    ]
+    return {"class_name": "Sequential", "config": {"name": "chain", "layers": layers}}
+
+
+CHAIN_WEIGHTS: LayerList = {
+    "conv": {"conv/kernel:0": (3, 3, 2, 4), "conv/bias:0": (4,)},
+    "bn": {f"bn/{name}:0": (4,) for name in ("gamma", "beta", "moving_mean", "moving_variance")},
+    **{name: {} for name in ("relu", "pad")},
+    "depthwise": {"depthwise/depthwise_kernel:0": (3, 3, 4, 1), "depthwise/bias:0": (4,)},
+    **{name: {} for name in ("pool", "leaky", "drop", "up", "mean", "reshape", "permute", "flatten")},
+    "ln": {"ln/gamma:0": (4,), "ln/beta:0": (4,)},
+    "dense": {"dense/kernel:0": (4, 3), "dense/bias:0": (3,)},
+}
+
+
 def functional_config() -> dict[str, Any]:
     """Keras 3's words: a convolution with two calls, added."""
 

@@ -16,13 +16,19 @@ from porting.keras_file import KerasFileError, read_keras_file
 
 
 @pytest.mark.parametrize(
-    ("count", "seed"), [(300, 0), pytest.param(2000, 1, marks=pytest.mark.fuzz, id="2000")]
+    ("command", "count", "seed"),
+    [
+        ("inspect", 300, 0),
+        ("convert", 100, 0),
+        pytest.param("inspect", 2000, 1, marks=pytest.mark.fuzz, id="inspect-2000"),
+        pytest.param("convert", 2000, 1, marks=pytest.mark.fuzz, id="convert-2000"),
+    ],
 )
-def test_damaged_files_are_read_or_refused(count: int, seed: int, tmp_path: Path) -> None:
+def test_damaged_files_are_read_or_refused(command: str, count: int, seed: int, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "parity_tests.fuzz_inspect", str(folder), str(count), str(seed)],
+        [sys.executable, "-m", "parity_tests.fuzz_files", command, str(folder), str(count), str(seed)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

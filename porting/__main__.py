@@ -1,7 +1,8 @@
 """`python -m porting audit TRACE --port package.module:Class`, and `python -m porting record ...`.
 
 A trace of an image folder: `audit TRACE --images FOLDER`, and `record-data ...`. Runs over many seeds:
-`equivalence OURS THEIRS`. What a Keras model file holds: `inspect FILE`.
+`equivalence OURS THEIRS`. What a Keras model file holds: `inspect FILE`. A Keras training goes on here:
+`carry-over FILE --config NAME --out RUN`. Torch source from a Keras model file: `convert FILE --out FOLDER`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from rich.text import Text
 
 from parity_common.command_errors import UserError, run_command
 from porting import equivalence_command, inspect_file
+from porting.carry_over import command as carry_over
 from porting.case import RUNG_NUMBERS, RungResult
+from porting.convert import command as convert
 from porting.data_port import DataPort
 from porting.data_rung import data
 from porting.data_trace import DataTrace
@@ -73,7 +76,7 @@ def record(arguments: argparse.Namespace) -> int:
     # The script names itself in the trace's birth certificate, as seen from the working folder.
     script = os.path.relpath(str(recorder.__file__))
     try:
-        return subprocess.run([python, script, *arguments.recorder_arguments], check=False).returncode
+        return subprocess.run([python, script, *arguments.rest], check=False).returncode
     except OSError as error:
         raise UserError(f"--keras-python {python} cannot be run: {error.strerror}") from error
 
@@ -81,11 +84,13 @@ def record(arguments: argparse.Namespace) -> int:
 def main(words: list[str] | None = None) -> int:
     """The command. Arguments that `record` does not know go on to the recorder as they are."""
     parser = _Parser(prog="python -m porting", description="Prove that a torch port equals its Keras model.")
-    names = "audit|record|record-data|equivalence|inspect"
+    names = "audit|record|record-data|equivalence|inspect|convert|carry-over"
     commands = parser.add_subparsers(dest="command", required=True, metavar=names)
     one = commands.add_parser("audit", help="compare a port with a trace, rung by rung")
     one.add_argument("trace", type=Path, help="the trace folder")
-    one.add_argument("--port", metavar="MODULE:CLASS", help="the torch module's class, for a model's trace")
+    one.add_argument(
+        "--port", metavar="MODULE:CLASS", help="the torch module's class, or a converted model's folder"
+    )
     one.add_argument("--images", type=Path, metavar="FOLDER", help="the folder, for an image folder's trace")
     one.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
     one.set_defaults(run=audit)
@@ -108,10 +113,19 @@ def main(words: list[str] | None = None) -> int:
     inspect_file.add_arguments(
         commands.add_parser("inspect", help="say what a Keras model file holds; nothing in it is run")
     )
+    convert.add_arguments(
+        commands.add_parser("convert", help="turn a Keras model file into torch source, and prove it")
+    )
+    carried = commands.add_parser(
+        "carry-over",
+        help="go on in Lightning with a training saved by Keras (takes all of the fit's arguments)",
+        allow_abbrev=False,
+    )
+    carry_over.add_arguments(carried)
     arguments, rest = parser.parse_known_args(words)
-    if rest and arguments.run is not record:
+    if rest and arguments.run not in (record, carry_over.run):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.recorder_arguments = rest
+    arguments.rest = rest
     return arguments.run(arguments)
 
 

@@ -21,7 +21,14 @@ from porting.replay import Port, Replay, build_port, run
 from porting.tolerances import FORWARD, TOLERANCES, WEIGHTS
 from porting.trace import KerasLayer, Trace
 from porting.training_rungs import TRAINING_RUNGS
-from porting.weights import TransferError, keras_to_torch, tensors_of, torch_names, torch_to_keras
+from porting.weights import (
+    TransferError,
+    expressions_of,
+    keras_to_torch,
+    tensors_of,
+    torch_names,
+    torch_to_keras,
+)
 
 
 def climb(trace: Trace, port: Port, fault: Callable[[Case], None] | None = None) -> list[RungResult]:
@@ -53,8 +60,11 @@ def structure(case: Case) -> RungResult:
     """Rung 1: the same layers in an order that Keras's graph allows, their output shapes and parameters."""
     replay = run(case.module, case.trace)
     counts = _parameters_by_layer(case.module, case.trace.layers)
-    layer, fault = _first_structural_fault(case.trace.layers, replay, counts)
-    compared = f"{len(case.trace.layers)} layers, {sum(map(sum, counts.values())):,} parameters"
+    # What is an expression in forward shows in the layers behind it alone.
+    unseen = expressions_of(case.module) - set(replay.outputs)
+    layers = tuple(layer for layer in case.trace.layers if layer.name not in unseen)
+    layer, fault = _first_structural_fault(layers, replay, counts)
+    compared = f"{len(layers)} layers, {sum(map(sum, counts.values())):,} parameters"
     return RungResult("structure", compared, layer, fault)
 
 
@@ -90,6 +100,8 @@ def forward(case: Case) -> RungResult:
     if replay.failure:
         return RungResult(FORWARD, f"{len(theirs)} activations", replay.failed_in, replay.failure)
     ours = _kept_activations(replay, trace)
+    for unseen in expressions_of(case.module) - set(replay.outputs):
+        del theirs[unseen]
     values = sum(array.size for array in theirs.values())
     compared = f"{len(theirs)} activations, {values:,} values"
     tolerance = TOLERANCES[FORWARD, trace.dtype].residual

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.profile import PROFILES
 from parity_common.command_errors import UserError, did_you_mean
+from porting.converted_port import converted_port
 from porting.trace import Trace
-from porting.weights import torch_names
+from porting.weights import expressions_of, torch_names
 
 Port = Callable[..., nn.Module]
 
@@ -42,14 +44,16 @@ class Replay:
 
 
 def load_port(spec: str) -> Port:
-    """The class or function `package.module:Name` that makes the port.
+    """The class or function `package.module:Name`, or the folder of a converted model, that makes the port.
 
     Raises:
-        UserError: No such module or name.
+        UserError: No such module or name, or a folder that is none.
     """
+    if Path(spec).is_dir():
+        return converted_port(Path(spec))
     module_name, _, name = spec.partition(":")
     if not module_name or not name.isidentifier():
-        raise UserError(f"--port {spec}: expected package.module:Class")
+        raise UserError(f"--port {spec}: expected package.module:Class, or a converted model's folder")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -95,7 +99,8 @@ def run(module: nn.Module, trace: Trace) -> Replay:
 
     A layer is a submodule that bears a Keras layer's name, or that the port's `keras_names` says is one, or a
     leaf under no such one. The port returns logits; where it has `probabilities`, that is what is run, for
-    Keras ends in its softmax.
+    Keras ends in its softmax. Layers that the port's `keras_expressions` names are no modules of it: what the
+    port gives is the output of the last one.
     """
     replay = Replay()
     handles = []
@@ -105,7 +110,9 @@ def run(module: nn.Module, trace: Trace) -> Replay:
         handles.append(layer.register_forward_hook(_leave(name, running, replay)))
     try:
         with torch.no_grad():
-            getattr(module, "probabilities", module)(*inputs_of(trace))
+            output = getattr(module, "probabilities", module)(*inputs_of(trace))
+            if isinstance(output, Tensor) and set(trace.outputs) & expressions_of(module):
+                _keep(replay, trace.outputs[0], output)
     except Exception as error:  # Whatever the port raises is a finding, and named as one.
         replay.failure = " ".join(f"{type(error).__name__}: {error}".split())
         replay.failed_in = running[-1] if running else ""
@@ -152,10 +159,14 @@ def _enter(name: str, running: list[str]) -> Callable[..., None]:
 def _leave(name: str, running: list[str], replay: Replay) -> Callable[..., None]:
     def hook(layer: nn.Module, arguments: Any, output: Any) -> None:
         running.pop()
-        replay.names.append(name)
-        if isinstance(output, Tensor):
-            in_keras_order = output.permute(TO_CHANNELS_LAST) if output.dim() == 4 else output
-            # A copy: a later layer may work in place on the same memory.
-            replay.outputs[name] = in_keras_order.detach().cpu().numpy().copy(order="C")
+        _keep(replay, name, output)
 
     return hook
+
+
+def _keep(replay: Replay, name: str, output: Any) -> None:
+    replay.names.append(name)
+    if isinstance(output, Tensor):
+        in_keras_order = output.permute(TO_CHANNELS_LAST) if output.dim() == 4 else output
+        # A copy: a later layer may work in place on the same memory.
+        replay.outputs[name] = in_keras_order.detach().cpu().numpy().copy(order="C")

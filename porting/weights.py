@@ -55,6 +55,11 @@ def torch_names(module: nn.Module) -> Mapping[str, str]:
     return getattr(module, "keras_names", {})
 
 
+def expressions_of(module: nn.Module) -> frozenset[str]:
+    """The Keras layers without weights that are expressions in a port's forward, and no modules of it."""
+    return frozenset(getattr(module, "keras_expressions", ()))
+
+
 def pairs(layers: Iterable[KerasLayer], module: nn.Module) -> list[Pair]:
     """The weights of `layers` with their torch names.
 

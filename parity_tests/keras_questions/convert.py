@@ -1,0 +1,150 @@
+"""Models as their authors would save them, to be converted; and what Keras goes on to do with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+STEPS_BEFORE, STEPS_AFTER, BATCH = 3, 5, 8
+
+
+def draw_batches(shape, classes, seed=3):
+    """Float64 images in [0, 1) `(steps, N, ...)` and labels `(steps, N)` for the steps before and after."""
+    random = np.random.RandomState(seed)
+    steps = STEPS_BEFORE + STEPS_AFTER
+    return random.random_sample((steps, BATCH, *shape)), random.randint(0, classes, (steps, BATCH))
+
+
+def write(keras, case, folder, suffix, dtype):
+    """Builds and compiles `case`, trains it, saves `model.<suffix>`, trains on and saves `after.<suffix>`.
+
+    A case that is not trained is saved alone. Answers the losses of the steps after the save.
+    """
+    dtype = str(dtype)
+    keras.backend.set_floatx(dtype)
+    if keras.__name__ == "keras":
+        keras.config.set_dtype_policy(dtype)
+    keras.utils.set_random_seed(7)
+    model, shape, classes = CASES[str(case)](keras)
+    _perturb(model)
+    path = Path(str(folder))
+    if shape is None:
+        model.save(str(path / f"model.{suffix}"))
+        return {"losses": np.zeros(0)}
+    images, labels = draw_batches(shape, classes)
+    losses = []
+    for step in range(STEPS_BEFORE + STEPS_AFTER):
+        if step == STEPS_BEFORE:
+            model.save(str(path / f"model.{suffix}"))
+        losses.append(float(np.ravel(model.train_on_batch(images[step].astype(dtype), labels[step]))[0]))
+    model.save(str(path / f"after.{suffix}"))
+    # Keras averages over the calls where the metrics are not reset: the port's are compared by weights.
+    return {"losses": np.array(losses[STEPS_BEFORE:])}
+
+
+def _perturb(model):
+    """No BatchNormalization that does nothing, and no bias of zero."""
+    random = np.random.RandomState(4)
+    model.set_weights(
+        [
+            weight + random.uniform(0.05, 0.2, weight.shape) if weight.ndim == 1 else weight
+            for weight in model.get_weights()
+        ]
+    )
+
+
+def _optimizer(keras, name, **arguments):
+    home = keras.optimizers.legacy if keras.__name__ == "tf_keras" else keras.optimizers
+    return getattr(home, name)(**arguments)
+
+
+def _chain(keras):
+    """A Sequential of repeated blocks."""
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((20, 18, 3))], name="chain")
+    for block, filters in enumerate((8, 12, 12, 12)):
+        model.add(layers.Conv2D(filters, 3, padding="same", name=f"conv{block}"))
+        model.add(layers.BatchNormalization(name=f"bn{block}"))
+        model.add(layers.ReLU(name=f"relu{block}"))
+        model.add(layers.MaxPooling2D(name=f"pool{block}"))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(16, activation="relu"))
+    model.add(layers.Dense(5, activation="softmax"))
+    optimizer = _optimizer(keras, "Nadam", learning_rate=0.004)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, (20, 18, 3), 5
+
+
+def _residual(keras):
+    """Residual blocks with a regulariser, a constraint, a frozen layer, a schedule and awkward names."""
+    layers = keras.layers
+    # Keras 3 has no slash in names.
+    slash = "/" if keras.__name__ == "tf_keras" else "_"
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.02, 4, 0.5)
+    penalty = keras.regularizers.L2(0.01)
+    images = layers.Input((16, 17, 3), name="images")
+    x = layers.Conv2D(8, 3, strides=2, padding="same", name="stem")(images)
+    x = layers.BatchNormalization(name="stem_bn", trainable=False)(x)
+    for block in range(1, 5):
+        y = layers.Conv2D(8, 3, padding="same", kernel_regularizer=penalty, name=f"block{block}{slash}conv1")(
+            x
+        )
+        y = layers.BatchNormalization(epsilon=1e-4, momentum=0.9, name=f"block{block}{slash}1_bn")(y)
+        y = layers.Activation("relu", name=f"block{block}{slash}relu")(y)
+        y = layers.Conv2D(8, 3, padding="same", use_bias=False, name=f"block{block}{slash}conv2")(y)
+        x = layers.Add(name=f"block{block}{slash}add")([x, y])
+    x = layers.GlobalAveragePooling2D()(x)
+    outputs = layers.Dense(
+        4, activation="softmax", kernel_constraint=keras.constraints.MaxNorm(0.5, axis=0), name="class"
+    )(x)
+    model = keras.Model(images, outputs, name="residual")
+    optimizer = _optimizer(keras, "SGD", learning_rate=schedule, momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model, (16, 17, 3), 4
+
+
+def _binary(keras):
+    """A sigmoid, trained by RMSprop, with a BatchNormalization that is called with training=False."""
+    layers = keras.layers
+    images = layers.Input((9, 9, 2))
+    x = layers.Conv2D(6, 3, name="conv")(images)
+    x = layers.BatchNormalization(name="norm")(x, training=False)
+    x = layers.Flatten()(layers.ReLU()(x))
+    model = keras.Model(images, layers.Dense(1, activation="sigmoid")(x), name="binary")
+    optimizer = _optimizer(keras, "RMSprop", learning_rate=0.003)
+    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+    return model, (9, 9, 2), 2
+
+
+def _several(keras):
+    """Two inputs, two outputs, a shared layer, a model inside that is called twice."""
+    layers = keras.layers
+    inside = keras.Sequential(
+        [layers.Input((8, 8, 4)), layers.Conv2D(4, 3, padding="same"), layers.ReLU()], name="inside"
+    )
+    left, right = layers.Input((8, 8, 4), name="left"), layers.Input((8, 8, 4), name="right")
+    shared = layers.Dense(3, name="shared")
+    both = layers.Concatenate()([inside(left), inside(right)])
+    one = shared(layers.GlobalAveragePooling2D()(both))
+    two = shared(layers.GlobalMaxPooling2D()(both))
+    model = keras.Model([left, right], [layers.Subtract()([one, two]), layers.Softmax()(one)], name="several")
+    return model, None, 0
+
+
+def _code(keras):
+    """Two layers that are code, and one that has a rule."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((6, 6, 3)),
+            layers.Lambda(lambda x: x / 2, name="halve", output_shape=(6, 6, 3)),
+            layers.Conv2D(2, 3, name="conv"),
+            layers.Lambda(lambda x: x + 1, name="one_more", output_shape=(4, 4, 2)),
+        ],
+        name="code",
+    )
+    return model, None, 0
+
+
+CASES = {"chain": _chain, "residual": _residual, "binary": _binary, "several": _several, "code": _code}

@@ -1,0 +1,1 @@
+"""`python -m porting convert`: a Keras model file becomes a folder of torch source, weights and training."""

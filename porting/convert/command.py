@@ -1,0 +1,107 @@
+"""`python -m porting convert FILE --out FOLDER`: torch source, weights, and the proof that they are right."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from lightning_impl.keras_semantics.profile import KERAS3, PROFILES, TF24, Profile
+from parity_common.command_errors import UserError
+from porting.convert.compiled import compiled_of
+from porting.convert.conversion import convert_file
+from porting.convert.folder import check_free, new_folder, write_conversion
+from porting.custom import parse_custom
+from porting.keras_file import KerasFile, read_keras_file
+from porting.output_shapes import Shape
+from porting.proof import prove
+
+EXIT_PARTS, EXIT_NOT_PROVEN = 1, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments, and what runs it."""
+    parser.add_argument("file", type=Path, help=".h5, .hdf5, .keras, or a SavedModel folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="takes the converted model")
+    parser.add_argument("--overwrite", action="store_true", help="replace the converted model in --out")
+    parser.add_argument(
+        "--architecture", type=Path, metavar="JSON", help="the model's JSON, for a file of weights alone"
+    )
+    parser.add_argument("--name", help="of the model's class; default: the file's name")
+    parser.add_argument(
+        "--profile", choices=sorted(PROFILES), help="whose rules hold; default: those of the file's Keras"
+    )
+    parser.add_argument(
+        "--input-shape",
+        action="append",
+        default=[],
+        metavar="H,W,C",
+        help="Keras's shape of an input, in the place of the file's; ? leaves a side open",
+    )
+    parser.add_argument(
+        "--custom",
+        action="append",
+        default=[],
+        metavar="LAYER=MODULE:FUNCTION",
+        help="a torch function of your own for a layer or a class of layers",
+    )
+    parser.add_argument(
+        "--plain-torch", action="store_true", help="train with torch's own optimizer and loss"
+    )
+    parser.add_argument("--keras-python", metavar="PYTHON", help="the interpreter that has the model's Keras")
+    parser.add_argument(
+        "--keras", choices=("keras", "tf_keras", "tensorflow.keras"), help="which Keras loads the file"
+    )
+    parser.add_argument(
+        "--trust-code", action="store_true", help="let Keras load a file that holds code, such as Lambda's"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Converts, compares with Keras, and returns 0 only where the comparison holds.
+
+    Raises:
+        UserError: The file cannot be read or converted, or --out not written.
+    """
+    check_free(arguments.out, arguments.overwrite)
+    custom = parse_custom(arguments.custom)
+    shapes = [_shape(text) for text in arguments.input_shape]
+    file = read_keras_file(arguments.file, arguments.architecture)
+    profile = PROFILES[arguments.profile] if arguments.profile else profile_of(file)
+    conversion = convert_file(file, profile, arguments.name or arguments.file.stem, custom, shapes)
+    compiled = compiled_of(conversion, profile)
+    with new_folder(arguments.out, arguments.overwrite) as folder:
+        write_conversion(folder, conversion, compiled, profile, arguments.plain_torch)
+        print(
+            f"{arguments.file}: {len(list(conversion.program.walk()))} layers, {file.parameters:,} "
+            f"parameters; model.py has {conversion.text.count(chr(10))} lines"
+        )
+        proof = prove(
+            file,
+            conversion.program,
+            conversion.net,
+            keras_python=arguments.keras_python,
+            keras=arguments.keras,
+            trust_code=arguments.trust_code,
+            architecture=arguments.architecture,
+            out=folder,
+        )
+    for line in compiled.left:
+        print(f"not carried over: {line}")
+    print(proof.line)
+    print(f"{arguments.out} holds model.py, weights.safetensors and README.md")
+    if proof.why_not:
+        return EXIT_NOT_PROVEN
+    return 0 if proof.holds else EXIT_PARTS
+
+
+def profile_of(file: KerasFile) -> Profile:
+    """The rules of the Keras that wrote the file."""
+    return TF24 if file.keras_version.startswith(("1", "2")) else KERAS3
+
+
+def _shape(text: str) -> Shape:
+    if not re.fullmatch(r"(\d+|\?)(,(\d+|\?))*", text, re.ASCII):
+        raise UserError(f"--input-shape {text}: expected sizes such as 64,64,3")
+    return tuple(None if side == "?" else int(side) for side in text.split(","))

@@ -1,0 +1,118 @@
+"""A Keras file as torch source and weights, checked against the same program unfolded."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lightning_impl.keras_semantics.profile import Profile
+from porting.carried_weights import carried
+from porting.custom import Custom
+from porting.emit.model_source import ModelSource, model_source
+from porting.emit.source_format import formatted
+from porting.emit.state import state_of
+from porting.graph import LayerPath
+from porting.interpreter import Interpreter
+from porting.keras_file import KerasFile
+from porting.output_shapes import Shape
+from porting.program import EXAMPLES, OPEN_SIDE, Program, program_of
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of a file.
+
+    Attributes:
+        file: The file.
+        program: Layer by layer.
+        source: Of model.py.
+        text: model.py, formatted.
+        tensors: Each layer's, as torch has them.
+        net: The class of model.py with the file's weights, in evaluation mode.
+    """
+
+    file: KerasFile
+    program: Program
+    source: ModelSource
+    text: str
+    tensors: Mapping[LayerPath, Mapping[str, Tensor]]
+    net: nn.Module
+
+
+def convert_file(
+    file: KerasFile,
+    profile: Profile,
+    name: str,
+    custom: Mapping[str, Custom] | None = None,
+    input_shapes: Sequence[Shape] = (),
+) -> Conversion:
+    """Converts a file in memory.
+
+    Args:
+        file: The file.
+        profile: The Keras generation whose rules hold.
+        name: Of the model's class, any words.
+        custom: Functions of the user's own by the name of a layer or of a class.
+        input_shapes: Keras's shape of each input without the batch axis, in the place of the file's.
+
+    Raises:
+        UserError: The model cannot be converted: every layer that cannot is named.
+        RuntimeError: The source gives something else than its program: a defect of ours.
+    """
+    program = program_of(file.graph, profile, custom, input_shapes)
+    tensors = carried(file, program)
+    # The author's name for the model is of no use in the most cases: "sequential_1".
+    source = model_source(program, name, f"converted from {_plain(file.path.name)}")
+    text = formatted(source.text, {each.module.partition(".")[0] for each in (custom or {}).values()})
+    net = _loaded(text, source, tensors)
+    _check_same(net, source, Interpreter(program, tensors), program)
+    return Conversion(file, program, source, text, tensors, net)
+
+
+def example_inputs(program: Program, examples: int = EXAMPLES, seed: int = 0) -> tuple[Tensor, ...]:
+    """Inputs of the program's shapes, uniform in [0, 1), open sides of 96."""
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        torch.rand((examples, *(side or OPEN_SIDE for side in value.torch_shape[1:])), generator=generator)
+        for value in program.inputs
+    )
+
+
+def _loaded(text: str, source: ModelSource, tensors: Mapping[LayerPath, Mapping[str, Tensor]]) -> nn.Module:
+    module = types.ModuleType("model")
+    exec(compile(text, "model.py", "exec"), module.__dict__)
+    net: nn.Module = getattr(module, source.class_name)()
+    state = state_of(source, tensors)
+    counters = {
+        name: value for name, value in net.state_dict().items() if name.endswith("num_batches_tracked")
+    }
+    # The tensors are the file's own: nothing is copied.
+    net.load_state_dict({**counters, **state}, strict=True, assign=True)
+    return net.eval()
+
+
+@torch.no_grad()
+def _check_same(net: nn.Module, source: ModelSource, unfolded: Interpreter, program: Program) -> None:
+    """Compares the source with its program, bit for bit."""
+    dtype = next((tensor.dtype for tensor in net.parameters()), torch.float32)
+    inputs = tuple(tensor.to(dtype) for tensor in example_inputs(program))
+    given = net.probabilities(*inputs) if source.gives_logits else net(*inputs)  # type: ignore[operator]
+    given = given if isinstance(given, tuple) else (given,)
+    expected = unfolded.eval()(*inputs)
+    same = len(given) == len(expected) and all(
+        torch.equal(ours.nan_to_num(), theirs.nan_to_num())
+        for ours, theirs in zip(given, expected, strict=True)
+    )
+    if not same:
+        raise RuntimeError("model.py gives something else than the layers it was made from")
+
+
+def _plain(name: str) -> str:
+    """A file's name as it may stand in a docstring."""
+    return "".join(
+        character if character.isprintable() and character not in '"\\' else "_" for character in name
+    )

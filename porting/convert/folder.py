@@ -1,0 +1,115 @@
+"""Writes a conversion's folder: whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from lightning_impl.keras_semantics.optimizers.stored import save_state
+from lightning_impl.keras_semantics.profile import Profile
+from parity_common.command_errors import UserError
+from porting.carried_weights import layers_of
+from porting.convert.compiled import Compiled
+from porting.convert.conversion import Conversion
+from porting.convert.lightning_module import lightning_module
+from porting.convert.readme import has_training, readme
+from porting.converted_port import LAYERS_FILE
+from porting.emit.state import module_of
+
+
+@contextmanager
+def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder that takes `out`'s place when all is written in it.
+
+    Raises:
+        UserError: `out` is there already and is not to be overwritten, or cannot be written.
+    """
+    check_free(out, overwrite)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written: {error.strerror}") from error
+    try:
+        yield part
+        part.chmod(0o755)
+        if out.exists():
+            # A rename takes the place of an empty folder alone.
+            old = part.with_suffix(".old")
+            out.rename(old)
+            part.rename(out)
+            shutil.rmtree(old)
+        else:
+            part.rename(out)
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_free(out: Path, overwrite: bool) -> None:
+    """Refuses an `out` that holds something.
+
+    Raises:
+        UserError: It does, and is not to be overwritten, or is no conversion's folder.
+    """
+    if out.is_file():
+        raise UserError(f"--out {out} is a file: give a folder that is not there yet")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / "model.py").is_file():
+        raise UserError(f"--out {out} holds other things: give a folder that is not there yet")
+    if not overwrite:
+        raise UserError(f"--out {out} holds a converted model: give another, or --overwrite to replace it")
+
+
+def write_conversion(
+    folder: Path, conversion: Conversion, compiled: Compiled, profile: Profile, plain: bool
+) -> None:
+    """Writes everything but the proof.
+
+    Args:
+        folder: Empty.
+        conversion: The model.
+        compiled: Its training.
+        profile: The Keras generation whose rules hold.
+        plain: With torch's own optimizer and loss.
+    """
+    (folder / "model.py").write_text(conversion.text, encoding="utf-8")
+    tensors = {name: tensor.contiguous() for name, tensor in conversion.net.state_dict().items()}
+    save_file(tensors, folder / "weights.safetensors")
+    said = {"class": conversion.source.class_name, "layers": list(_layers(conversion))}
+    (folder / LAYERS_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    remain: list[str] = []
+    if has_training(conversion):
+        text, remain = lightning_module(conversion, compiled, profile, plain)
+        (folder / "lightning_module.py").write_text(text, encoding="utf-8")
+        if compiled.slots and compiled.optimizer is not None and not plain:
+            scalars = dict(compiled.optimizer.scalars)
+            scalars["iterations"] = scalars.pop("iteration")
+            save_state(folder / "optimizer.safetensors", compiled.slots, scalars)
+    text = readme(conversion, compiled, profile, plain, remain)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _layers(conversion: Conversion) -> Iterator[dict[str, Any]]:
+    """Every layer, its module, or None of an expression in forward, and where its weights are."""
+    for path, piece in layers_of(conversion.program):
+        module = module_of(conversion.source, path) if (path, "") in conversion.source.places else None
+        weights = [
+            {
+                "name": name,
+                "shape": list(array.shape),
+                "torch": f"{module}.{piece.weights[name].attribute}",
+                "axes": list(piece.weights[name].axes or range(len(array.shape))),
+            }
+            for name, array in conversion.file.weights.get(path, {}).items()
+        ]
+        yield {"keras": "/".join(path), "torch": module, "weights": weights}

@@ -1,0 +1,121 @@
+"""README.md of a converted model: what it is, what was carried over and what was not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from lightning_impl.keras_semantics.profile import Profile
+from porting.carried_weights import layers_of
+from porting.convert.compiled import Compiled
+from porting.convert.conversion import Conversion
+from porting.convert.lightning_module import TEMPLATES, required_arguments
+from porting.differences import DIFFERENCES
+from porting.emit.classes import shape_text
+from porting.program import OPEN_SIDE
+
+_DISTRIBUTION = "keras-lightning-parity"
+_BLOCK_BYTES = 1 << 20
+
+
+def readme(
+    conversion: Conversion, compiled: Compiled, profile: Profile, plain: bool, remain: Sequence[str]
+) -> str:
+    """The text.
+
+    Args:
+        conversion: The model.
+        compiled: Its training.
+        profile: The Keras generation whose rules hold.
+        plain: Whether the training is with torch's own optimizer and loss.
+        remain: What then differs from Keras's training.
+    """
+    file, source = conversion.file, conversion.source
+    inputs = conversion.program.inputs
+    names = [f"x{place + 1}" for place in range(len(inputs))] if len(inputs) > 1 else ["x"]
+    sizes = [", ".join(str(side or OPEN_SIDE) for side in (1, *value.torch_shape[1:])) for value in inputs]
+    return TEMPLATES.get_template("README.md.jinja").render(
+        model=source.class_name,
+        file=file.path.name,
+        format=file.format,
+        keras_version=file.keras_version,
+        sha256=sha256_of(file.path),
+        version=version(_DISTRIBUTION),
+        profile=profile.name,
+        parameters=f"{file.parameters:,}",
+        arrays=sum(len(arrays) for arrays in file.weights.values()),
+        plain=plain,
+        has_training=has_training(conversion),
+        has_state=bool(compiled.slots) and not plain,
+        steps=compiled.optimizer.steps if compiled.slots and compiled.optimizer else 0,
+        inputs="\n".join(f"{name} = torch.rand({size})" for name, size in zip(names, sizes, strict=True)),
+        names=", ".join(names),
+        gives_logits=source.gives_logits,
+        keeps_inference=bool(compiled.frozen_norms) or "def train(" in conversion.text,
+        takes=_takes(conversion),
+        required=", ".join(f"{name}=…" for name in required_arguments(compiled, plain)),
+        carried=_carried(conversion, compiled),
+        left=[*_notes(conversion), *compiled.left],
+        differences=_differences(conversion),
+        remain=remain,
+    )
+
+
+def has_training(conversion: Conversion) -> bool:
+    """Whether a training can be written: of a model that gives one `(N, outputs)`."""
+    outputs = conversion.program.outputs
+    return len(outputs) == 1 and len(outputs[0].shape) == 2 and len(conversion.program.inputs) == 1
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file; of a folder's files, one after the other in the order of their names."""
+    found = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as opened:
+                while block := opened.read(_BLOCK_BYTES):
+                    found.update(block)
+    return found.hexdigest()
+
+
+def _takes(conversion: Conversion) -> Iterable[str]:
+    program = conversion.program
+    for ref, value in zip(program.graph.inputs, program.inputs, strict=True):
+        turned = ""
+        if value.order != tuple(range(len(value.order))):
+            turned = f", Keras's `{shape_text(value.shape)}`.permute{value.order}"
+        shape = f"`{shape_text(value.torch_shape)}`{turned}"
+        yield f"Input {ref.layer}: {shape}; values as the Keras model takes them."
+    for value in program.outputs:
+        yield f"Output: `{shape_text(value.torch_shape)}`."
+
+
+def _carried(conversion: Conversion, compiled: Compiled) -> Iterable[str]:
+    yield f"{len(list(layers_of(conversion.program)))} layers, every weight."
+    if compiled.loss is not None:
+        yield f"The loss: {type(compiled.loss).__name__}."
+    if compiled.optimizer is not None:
+        state = f" with its state after {compiled.optimizer.steps} steps" if compiled.slots else ""
+        yield f"The optimizer: {compiled.optimizer.name}, {compiled.optimizer.profile.name}{state}."
+        if compiled.optimizer.schedule:
+            yield f"The learning-rate schedule: {next(iter(compiled.optimizer.schedule))}."
+    if compiled.regularizers:
+        yield f"{len(compiled.regularizers)} regularisers."
+    if compiled.constraints:
+        yield f"{len(compiled.constraints)} constraints."
+    if compiled.frozen:
+        yield f"{len(compiled.frozen)} layers stay frozen."
+
+
+def _notes(conversion: Conversion) -> Iterable[str]:
+    for path, piece in layers_of(conversion.program):
+        for note in piece.notes:
+            yield f"`{'/'.join(path)}` {note}."
+
+
+def _differences(conversion: Conversion) -> list[tuple[str, str, str]]:
+    numbers = {number for _, piece in layers_of(conversion.program) for number in piece.differences}
+    known = {difference.number: difference for difference in DIFFERENCES}
+    return [(number, known[number].title, known[number].torch) for number in sorted(numbers)]

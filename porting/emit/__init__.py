@@ -1,0 +1,1 @@
+"""Writes a program as torch source: a model.py as a person would have written it."""
