@@ -478,8 +478,17 @@ def describe_error(error):
 
 
 def custom_objects(keras):
-    """Functions that files of Keras 2.0 name and later Kerases do not know: keras.applications' relu6."""
-    return {"relu6": lambda tensor: keras.activations.relu(tensor, max_value=6.0)}
+    """What files of Keras's own name and a loading Keras does not find: keras.applications' classes."""
+    found = {"relu6": lambda tensor: keras.activations.relu(tensor, max_value=6.0)}
+    for home in (".src.applications.convnext", ".applications.convnext"):
+        try:
+            module = importlib.import_module(keras.__name__ + home)
+        except ImportError:
+            continue
+        for name in ("LayerScale", "StochasticDepth"):
+            if hasattr(module, name):
+                found.setdefault(name, getattr(module, name))
+    return found
 
 
 def load_model(keras, file, trust_code):

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
+from parity_tests.converted import converted, keras_files  # noqa: F401
 from parity_tests.trained_case import fit_pictures
 from porting.data_trace import DataTrace
 from porting.trace import Trace

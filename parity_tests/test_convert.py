@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,11 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from parity_common.command_errors import UserError
-from parity_tests.keras_oracle import ask_keras
+from parity_tests.converted import SUFFIXES, Made, convert
 from parity_tests.keras_questions.convert import STEPS_BEFORE, draw_batches
 from porting.__main__ import main
 from porting.convert.command import profile_of
-from porting.convert.compiled import compiled_of
 from porting.convert.conversion import convert_file
-from porting.convert.folder import new_folder, write_conversion
 from porting.converted_port import LAYERS_FILE
 from porting.keras_file import read_keras_file
 from porting.replay import load_port
@@ -35,53 +32,11 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore:.*in eval mode at the start of training"),
 ]
 
-SUFFIXES = {"tf2.4": "h5", "keras3": "keras"}
 TRAINED = ("chain", "residual", "binary")
 # A training in float64 goes on as Keras's but for round-off.
 SAME = 1e-9
 # The weight of a batch's mean, 1 - momentum, passes through float32 in tf_keras (Profile.batch_norm_decay_…).
 DECAY_IS_FLOAT32 = 1e-7
-
-Made = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A function of case, profile and dtype (float32) that gives a folder with `model.*` and `after.*`."""
-    made: dict[tuple[str, str, str], Path] = {}
-
-    def make(case: str, profile: str, dtype: str = "float32") -> Path:
-        if (case, profile, dtype) not in made:
-            folder = tmp_path_factory.mktemp(f"{case}-{profile}-{dtype}")
-            asked = {"case": case, "folder": str(folder), "suffix": SUFFIXES[profile], "dtype": dtype}
-            ask_keras("convert.write", profile, **asked)
-            made[case, profile, dtype] = folder
-        return made[case, profile, dtype]
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def converted(keras_files: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A function of case, profile, dtype and plain that gives a converted model's folder, without a proof."""
-    made: dict[tuple[str, str, str, bool], Path] = {}
-
-    def make(case: str, profile: str, dtype: str = "float32", plain: bool = False) -> Path:
-        key = (case, profile, dtype, plain)
-        if key not in made:
-            made[key] = tmp_path_factory.mktemp("converted") / "ported"
-            _convert(keras_files(case, profile, dtype) / f"model.{SUFFIXES[profile]}", made[key], plain)
-        return made[key]
-
-    return make
-
-
-def _convert(path: Path, out: Path, plain: bool = False) -> None:
-    file = read_keras_file(path)
-    profile = profile_of(file)
-    conversion = convert_file(file, profile, "model")
-    with new_folder(out, overwrite=False) as folder:
-        write_conversion(folder, conversion, compiled_of(conversion, profile), profile, plain)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +109,7 @@ def test_second_run_is_byte_identical(
     first = converted("residual", profile)
     file = keras_files("residual", profile) / f"model.{SUFFIXES[profile]}"
     again = tmp_path / "again"
-    _convert(file, again)
+    convert(file, again)
     names = {path.name for path in first.iterdir()}
     assert {"model.py", "weights.safetensors", "lightning_module.py", "README.md", LAYERS_FILE} <= names
     for name in names:

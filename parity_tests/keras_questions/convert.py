@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_reference.models import v3
+from parity_tests import training_cases
+
 STEPS_BEFORE, STEPS_AFTER, BATCH = 3, 5, 8
 
 
@@ -147,4 +150,16 @@ def _code(keras):
     return model, None, 0
 
 
-CASES = {"chain": _chain, "residual": _residual, "binary": _binary, "several": _several, "code": _code}
+def _v3(keras):
+    """v3 of the record, in the size of training_cases.py."""
+    return v3.build(keras, training_cases.CLASSES, training_cases.IMAGE_SIZE), None, 0
+
+
+CASES = {
+    "chain": _chain,
+    "residual": _residual,
+    "binary": _binary,
+    "several": _several,
+    "code": _code,
+    "v3": _v3,
+}

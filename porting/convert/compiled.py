@@ -218,7 +218,7 @@ def _rule(conversion: Conversion, path: LayerPath, module: str, weight: str, val
     class_name, config = (
         (value, {}) if isinstance(value, str) else (value.get("class_name"), value.get("config"))
     )
-    if place is None or place.then is not None:
+    if place is None or place.then is not None or not place.attribute:
         raise UserError("there is no rule for it")
     stored = conversion.file.weights[path][weight]
     axes = place.axes or tuple(range(len(stored.shape)))

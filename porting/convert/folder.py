@@ -111,5 +111,7 @@ def _layers(conversion: Conversion) -> Iterator[dict[str, Any]]:
                 "axes": list(piece.weights[name].axes or range(len(array.shape))),
             }
             for name, array in conversion.file.weights.get(path, {}).items()
+            # Some count what training has seen.
+            if piece.weights[name].attribute
         ]
         yield {"keras": "/".join(path), "torch": module, "weights": weights}

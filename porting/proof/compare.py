@@ -15,6 +15,7 @@ from porting.keras_file import KerasFile
 from porting.program import Program
 from porting.proof.activations import Runs, call_lines, output_lines
 from porting.proof.gradients import input_gradient_lines, weight_gradient_lines
+from porting.proof.own_spread import OF_CONVERTED, allow_own_spread
 from porting.proof.port import run_converted, run_program
 from porting.proof.precision import Precision
 from porting.proof.recording import RANDOM, Recording
@@ -37,8 +38,23 @@ class Port:
     converted: nn.Module | None = None
 
 
-def compare(port: Port, recording: Recording) -> list[Line]:
-    """Compares everything, in the order of the rungs."""
+@dataclass(frozen=True)
+class Compared:
+    """What was compared.
+
+    Attributes:
+        lines: In the order of the rungs.
+        rounded: The calls whose results or constants Keras holds in float32, where it did.
+        spread: The gradients that were held to the port's own spread, since float32 has ties.
+    """
+
+    lines: tuple[Line, ...]
+    rounded: tuple[str, ...]
+    spread: tuple[str, ...]
+
+
+def compare(port: Port, recording: Recording) -> Compared:
+    """Compares everything."""
     with _without_onednn():
         return _compare(port, recording)
 
@@ -57,7 +73,7 @@ def _without_onednn() -> Iterator[None]:
         torch.backends.mkldnn.set_flags(was, _fp32_precision=None)
 
 
-def _compare(port: Port, recording: Recording) -> list[Line]:
+def _compare(port: Port, recording: Recording) -> Compared:
     precision = Precision(port.file, recording)
     weights = carried(port.file, port.program)
     lines = [*structure_lines(port.file, recording), *weight_lines(port.file, recording)]
@@ -78,9 +94,11 @@ def _compare(port: Port, recording: Recording) -> list[Line]:
         for dtype, batch in runs:
             run = ends[dtype, batch] = run_converted(port.converted, port.program, recording, dtype, batch)
             if batch == RANDOM:
-                _join(gradients, input_gradient_lines(run, recording, precision, dtype, ", converted model"))
+                _join(gradients, input_gradient_lines(run, recording, precision, dtype, OF_CONVERTED))
         lines += output_lines(ends, recording, precision, "converted model")
-    return [*lines, *gradients.values()]
+    spread = allow_own_spread(gradients, port.program, weights, recording)
+    rounded = () if precision.exact else tuple(precision.rounding)
+    return Compared((*lines, *gradients.values()), rounded, tuple(spread))
 
 
 def _join(lines: dict[str, Line], more: Iterator[Line]) -> None:

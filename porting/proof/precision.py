@@ -1,21 +1,22 @@
-"""Where Keras computes in float32 whatever the dtype of its layers."""
+"""Where Keras computes, or holds a constant, in float32 whatever the dtype of its layers."""
 
 from __future__ import annotations
 
 from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile
 from porting.proof.port import Run
-from porting.proof.recording import FLOAT32, FLOAT64, Recording
-from porting.proof.residuals import FORWARD, apart, typical_norm
+from porting.proof.recording import FLOAT64, Recording
+from porting.proof.residuals import FORWARD, ROUNDED, apart, typical_norm
 
 
 class Precision:
     """The dtype by which a figure is judged.
 
-    tf.image.resize gives float32, also of float64 (tensorflow ops/image_ops_impl.py, resize_images_v2), and
-    Keras 3's Normalization rounds the mean and variance in its config to float32 (keras 3.15
-    layers/preprocessing/normalization.py, `finalize_state`). What comes behind such a layer is no more exact
-    in float64, unless it rounded nothing; and no gradient that has passed it is.
+    tf.image.resize gives float32, also of float64 (tensorflow ops/image_ops_impl.py, resize_images_v2). Keras
+    3's Normalization rounds the mean and variance in its config to float32 (keras 3.15
+    layers/preprocessing/normalization.py, `finalize_state`), its Rescaling and GELU their numbers, and
+    TensorFlow's LeakyRelu takes the slope as a float32 attribute. What comes behind such a layer is no more
+    exact in float64, unless it rounded nothing; and no gradient that has passed it is.
 
     Args:
         file: The model's.
@@ -48,23 +49,39 @@ class Precision:
     def of_call(self, name: str, dtype: str) -> str:
         """Of a call's outputs."""
         is_before = not self.rounding or self._order[name] < self._order[self.rounding[0]]
-        return dtype if is_before or (self.exact and name not in self.rounding) else FLOAT32
+        return dtype if is_before or (self.exact and name not in self.rounding) else _rounded(dtype)
 
     def of_outputs(self, dtype: str) -> str:
         """Of the model's outputs."""
-        return dtype if self.exact else FLOAT32
+        return dtype if self.exact else _rounded(dtype)
 
     def of_gradient(self, path: LayerPath | None, dtype: str) -> str:
         """Of the gradient of a layer's weights; None: of an input."""
         if not self.rounding:
             return dtype
         first = -1 if path is None else self._first_call.get(path, -1)
-        return dtype if self.exact and first > self._order[self.rounding[-1]] else FLOAT32
+        return dtype if self.exact and first > self._order[self.rounding[-1]] else _rounded(dtype)
+
+
+def _rounded(dtype: str) -> str:
+    return ROUNDED if dtype == FLOAT64 else dtype
 
 
 def _rounds(layer: Layer) -> bool:
+    """Whether it may: `learn` sees whether it does."""
     if layer.class_name == "UpSampling2D":
         return layer.config.get("interpolation", "nearest") != "nearest"
     if layer.class_name == "Normalization":
         return layer.config.get("mean") is not None
-    return layer.class_name in ("Resizing", "CenterCrop")
+    names = {layer.class_name, _activation(layer)}
+    return bool(names & _ROUNDING)
+
+
+def _activation(layer: Layer) -> str:
+    """The name of its activation argument, "" of one that is an object."""
+    stated = layer.config.get("activation")
+    return stated if isinstance(stated, str) else ""
+
+
+# Layers, and activations of other layers.
+_ROUNDING = {"CenterCrop", "LeakyReLU", "ReLU", "Rescaling", "Resizing", "gelu", "leaky_relu"}

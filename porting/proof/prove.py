@@ -15,10 +15,9 @@ from porting.keras_file import KerasFile
 from porting.program import Program
 from porting.proof.compare import Port, compare
 from porting.proof.interpreters import Attempt, NoKeras, record
-from porting.proof.precision import Precision
 from porting.proof.recording import FLOAT32, Recording
 from porting.proof.report import write_report
-from porting.proof.residuals import FORWARD, LEAST_SPREAD
+from porting.proof.residuals import FORWARD, LEAST_SPREAD, ROUNDED
 from porting.proof.verdict import Proof
 
 
@@ -87,11 +86,16 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
             "The outputs hardly differ between the random inputs, or are certain: the layers say more "
             f"than the outputs (spread {said['spread']:.1g})."
         )
-    rounding = Precision(port.file, recording).rounding
-    if rounding:
+    compared = compare(port, recording)
+    if compared.rounded:
         notes.append(
-            f'Keras computes "{rounding[0]}" in float32 whatever the dtype: what it rounds, and gradients '
-            "that pass it, are held in float64 to what float32 is."
+            f'Keras computes "{compared.rounded[0]}", or its constants, in float32 whatever the dtype: what '
+            f"comes behind it, and gradients that pass it, are held in float64 to {FORWARD[ROUNDED]:.0e}."
+        )
+    if compared.spread:
+        notes.append(
+            f"{len(compared.spread)} float32 gradients were held to thrice what copies of the port with "
+            f'other last bits are apart ("{compared.spread[0]}" is the first): they hold in float64.'
         )
     notes += [f"{attempt.package} could not: {attempt.reason}" for attempt in attempts if attempt.reason]
     if _generation(port.file.keras_version) != _generation(said["versions"]["keras"]):
@@ -105,19 +109,19 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-    lines = tuple(compare(port, recording))
     own = [
         line
-        for line in lines
+        for line in compared.lines
         for run, figure in line.figures.items()
         if run.startswith(FLOAT32) and figure.holds and figure.residual > FORWARD[FLOAT32]
+        if line.name not in compared.spread
     ]
     if own:
         notes.append(
             f"{len(own)} float32 figures are over {FORWARD[FLOAT32]:.0e} of round-off: float32 Keras is off "
             f'from float64 Keras by as much there ("{own[0].name}" is the first).'
         )
-    return Proof(lines, tuple(attempts), recording.keras, None, tuple(notes), versions)
+    return Proof(compared.lines, tuple(attempts), recording.keras, None, tuple(notes), versions)
 
 
 def _generation(version: str) -> bool:

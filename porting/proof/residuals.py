@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from porting.proof.recording import FLOAT32, Kept
+from porting.proof.recording import FLOAT64, Kept
 
+ROUNDED = "float64 of rounded numbers"
+"""In float64 behind a layer that Keras computes, or whose constants it holds, in float32."""
 # What a float32 layer may be off where round-off is small, and float64 likewise.
-FORWARD = {"float32": 2e-5, "float64": 1e-9}
-GRADIENT = {"float32": 2e-5, "float64": 1e-9}
+FORWARD = {"float32": 2e-5, "float64": 1e-9, ROUNDED: 1e-6}
+GRADIENT = FORWARD
 # Two float32 computations are each off from the true one, by different round-off.
 OWN_ERRORS = {"forward": 4.0, "gradient": 8.0}
 # float64's round-off is that of float32 times this; a float64 port may be off by as many of them.
@@ -54,14 +56,14 @@ def allowed(dtype: str, own_error: float | None, kind: str) -> float:
     """What a residual may be.
 
     Args:
-        dtype: The port's.
+        dtype: The port's, or ROUNDED.
         own_error: Float32 Keras's from float64 Keras; None where that could not be run.
         kind: "forward" or "gradient".
     """
     least = (FORWARD if kind == "forward" else GRADIENT)[dtype]
     if own_error is None or not np.isfinite(own_error):
         return least
-    if dtype == FLOAT32:
+    if dtype != FLOAT64:
         return max(least, OWN_ERRORS[kind] * own_error)
     return max(least, FLOAT64_ERRORS * FLOAT64_OF_FLOAT32 * own_error)
 
