@@ -2,7 +2,7 @@
 
 A comment before each block says what it is:
 
-    <!-- file: NAME -->           a part of that file; parts stand in the page's order
+    <!-- file: NAME -->           a part of that file; parts stand in the page's order, two blank lines apart
     <!-- run -->                  a shell script; <!-- run: exit 1 --> where it is to fail
     <!-- shows -->                lines of the last script's output, in their order; … stands for anything
     <!-- shows: figures vary -->  the same, where figures depend on the machine: see `pattern_of`
@@ -79,7 +79,8 @@ def follow(page: str, folder: Path, environment: Mapping[str, str], pyproject: P
     files: dict[str, str] = {}
     for block in blocks:
         if block.kind == "file":
-            files[block.more] = files.get(block.more, "") + block.text
+            before = f"{files[block.more]}\n\n" if block.more in files else ""
+            files[block.more] = before + block.text
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

@@ -33,13 +33,19 @@ def test_damaged_files_are_read_or_refused(command: str, count: int, seed: int, 
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "", "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        env={
+            "PATH": "",
+            "TMPDIR": str(tmp_path),
+            "OMP_NUM_THREADS": "1",
+            # Which torch makes at its import.
+            "TORCHINDUCTOR_CACHE_DIR": f"{tmp_path}-torch",
+        },
     )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [result["number"] for result in results] == list(range(count))
     for result in results:
-        _check(result, folder)
+        _check(result, folder, command)
     states = collections.Counter(result["state"] for result in results)
     # Damage that changes nothing would prove nothing, and neither would damage that leaves no file whole.
     assert states["refused"] > count / 4
@@ -49,13 +55,17 @@ def test_damaged_files_are_read_or_refused(command: str, count: int, seed: int, 
     assert sorted(path.stem for path in folder.iterdir()) == sorted(f"kept-{number}" for number in kept)
 
 
-def _check(result: dict[str, Any], folder: Path) -> None:
+def _check(result: dict[str, Any], folder: Path, command: str) -> None:
     assert result["state"] != "failed", result["said"]
     assert result["wrote"] == (result["state"] == "read")
     if result["state"] == "refused":
-        assert result["said"].startswith(f"{folder}/damaged.")
+        # A file that is whole, of layers that cannot be converted: all of them are named.
+        is_of_layers = command == "convert" and "cannot be converted: " in result["said"]
+        # The weights of a layer, and tensors that are not there, are found behind the reading.
+        of_file = ('"', "the file is damaged") if command == "convert" else ()
+        assert is_of_layers or result["said"].startswith((f"{folder}/damaged.", *of_file))
         assert result["said"].isprintable()
-        assert len(result["said"]) < 600 + len(str(folder))
+        assert len(result["said"]) < (3000 if is_of_layers else 600 + len(str(folder)))
     if result["state"] == "hdf5 ended":
         (path,) = folder.glob(f"kept-{result['number']}.*")
         with pytest.raises(KerasFileError, match="HDF5 library"):

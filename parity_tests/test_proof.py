@@ -123,9 +123,9 @@ def test_float64_is_held_to_float32_where_keras_computes_in_float32() -> None:
     proof = proven(case)
     assert proof.holds, proof.line
     allowed_there = {line.name: line.figures["float64 random"].allowed for line in proof.of(LAYERS)}
-    assert allowed_there == {"before": 1e-9, "up": 2e-5, "behind": 2e-5, "mean": 2e-5}
+    assert allowed_there == {"before": 1e-9, "up": 1e-6, "behind": 1e-6, "mean": 1e-6}
     assert proof.largest(LAYERS, "float64") > 1e-9
-    assert any('computes "up" in float32' in note for note in proof.notes)
+    assert any('computes "up", or its constants, in float32' in note for note in proof.notes)
     assert faulty(case, "behind", proof_cases.transposed_kernel).first.name == "behind"
 
 
