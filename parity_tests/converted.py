@@ -50,9 +50,9 @@ def converted(keras_files: Made, tmp_path_factory: pytest.TempPathFactory) -> Ma
     return make
 
 
-def convert(path: Path, out: Path, plain: bool = False) -> None:
+def convert(path: Path, out: Path, plain: bool = False, name: str = "model") -> None:
     file = read_keras_file(path)
     profile = profile_of(file)
-    conversion = convert_file(file, profile, "model")
+    conversion = convert_file(file, profile, name)
     with new_folder(out, overwrite=False) as folder:
         write_conversion(folder, conversion, compiled_of(conversion, profile), profile, plain)

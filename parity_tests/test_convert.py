@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from parity_common.command_errors import UserError
 from parity_tests.converted import SUFFIXES, Made, convert
+from parity_tests.keras_file_makers import write_h5
 from parity_tests.keras_questions.convert import STEPS_BEFORE, draw_batches
 from porting.__main__ import main
 from porting.convert.command import profile_of
@@ -32,11 +34,12 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore:.*in eval mode at the start of training"),
 ]
 
-TRAINED = ("chain", "residual", "binary")
+TRAINED = ("chain", "residual", "binary", "slotless")
 # A training in float64 goes on as Keras's but for round-off.
 SAME = 1e-9
 # The weight of a batch's mean, 1 - momentum, passes through float32 in tf_keras (Profile.batch_norm_decay_…).
 DECAY_IS_FLOAT32 = 1e-7
+FILE_NAMES = ("none", "tensor", "F", "sequence", "ordered_dict", "nn", "optimizer", "path")
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,7 @@ def test_training_goes_on_in_float32(converted: Made, keras_files: Made, case: s
         ("residual", ("constrain=self._constrain,", "")),
         ("residual", ("requires_grad_(False)", "requires_grad_(True)")),
         ("residual", ("self.net.get_submodule(name).eval()", "pass")),
+        ("slotless", ("STEPS_MADE = 3", "STEPS_MADE = 0")),
         ("binary", ("learning_rate: float = 0.003", "learning_rate: float = 0.001")),
     ],
 )
@@ -261,6 +265,56 @@ def test_out_is_never_lost(converted: Made, keras_files: Made, tmp_path: Path) -
         main(["convert", str(file), "--out", str(other), "--overwrite"])
 
 
+def test_overwrite_takes_away_converted_models_alone(keras_files: Made, tmp_path: Path) -> None:
+    file = keras_files("chain", "tf2.4") / "model.h5"
+    work, converted_here = tmp_path / "work", tmp_path / "converted"
+    work.mkdir()
+    # A folder of the user's own that happens to have a model.py.
+    (work / "model.py").write_text("mine")
+    convert(file, converted_here)
+    (converted_here / "thesis.txt").write_text("mine")
+    for out in (work, converted_here):
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        with pytest.raises(UserError, match="holds other things"):
+            main(["convert", str(file), "--out", str(out), "--overwrite"])
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_any_file_name_makes_a_class(keras_files: Made, tmp_path: Path, name: str) -> None:
+    convert(keras_files("residual", "tf2.4") / "model.h5", tmp_path / "out", name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", "import lightning_module as made; print(made.Path(made.HERE).name)"],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+
+
+def test_names_in_a_file_are_never_code(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    name = 'a"""+str(open("written","w"))+"""b'
+    dense = {
+        "name": "d",
+        "units": 3,
+        "use_bias": True,
+        "batch_input_shape": [None, 4],
+        "activation": "linear",
+    }
+    inner = {"name": name, "layers": [{"class_name": "Dense", "config": dense}]}
+    config = {
+        "class_name": "Sequential",
+        "config": {"name": "m", "layers": [{"class_name": "Sequential", "config": inner}]},
+    }
+    path = write_h5(tmp_path / "hostile.h5", config, {name: {"d/kernel:0": (4, 3), "d/bias:0": (3,)}})
+    with contextlib.chdir(tmp_path):
+        convert(path, tmp_path / "out")
+    assert not written.exists()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["hostile.h5", "out"]
+
+
 def test_converted_folder_is_the_port_of_an_audit(converted: Made) -> None:
     net = load_port(str(converted("residual", "tf2.4")))()
     assert net.keras_names["block1/1_bn"] in dict(net.named_modules())
@@ -280,7 +334,8 @@ def _trained_on(
     folder: Path, case: str, dtype: torch.dtype = torch.float64, **arguments: float
 ) -> dict[str, torch.Tensor]:
     """The state of a converted model's net after the steps that Keras made behind the save."""
-    shapes = {"chain": ((20, 18, 3), 5), "residual": ((16, 17, 3), 4), "binary": ((9, 9, 2), 2)}
+    shapes = {"chain": ((20, 18, 3), 5), "residual": ((16, 17, 3), 4)}
+    shapes |= {"binary": ((9, 9, 2), 2), "slotless": ((9, 9, 2), 4)}
     images, labels = draw_batches(*shapes[case])
     inputs = torch.from_numpy(images[STEPS_BEFORE:]).permute(0, 1, 4, 2, 3).to(dtype)
     batches = list(zip(inputs, torch.from_numpy(labels[STEPS_BEFORE:]).long(), strict=True))

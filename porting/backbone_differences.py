@@ -64,7 +64,7 @@ BACKBONE_DIFFERENCES = (
         faults.frozen_dropout_in_evaluation_mode,
         dtypes=("float64", "float32"),
         note="In tf_keras a backbone that is one layer of the model, called with training=False as in "
-        "Keras's guide, drops nothing; a flat one does, and in Keras 3 either (D51).",
+        "Keras's guide, drops nothing; a flat one drops. In Keras 3 both do (D51).",
     ),
     Difference(
         "D50",

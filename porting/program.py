@@ -13,7 +13,7 @@ from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError, did_you_mean
 from porting.custom import Custom, custom_piece
 from porting.graph import Call, Graph, Layer, LayerPath, TensorRef
-from porting.keras_file.problems import shown
+from porting.keras_file.problems import KerasFileError, shown
 from porting.modules import make_empty, run_piece
 from porting.output_shapes import Shape, layer_shape, stated_shape
 from porting.rules import RULES
@@ -103,6 +103,7 @@ def program_of(
 
     Raises:
         CannotConvert: Names every layer that has no rule or is refused by it, and why.
+        KerasFileError: A layer takes a tensor that is not there.
         UserError: A custom function that is not there, or for a layer that is not; too few input shapes.
     """
     if input_shapes and len(input_shapes) != len(graph.inputs):
@@ -216,8 +217,8 @@ def _all_of(refusals: Mapping[tuple[str, str], Mapping[str, None]]) -> str:
 def _value(values: Mapping[TensorRef, Value], ref: TensorRef) -> Value:
     if ref not in values:
         name = shown(ref.layer)
-        raise UserError(
-            f'the file is damaged: output {ref.output} of call {ref.call} of "{name}" is not there'
+        raise KerasFileError(
+            f'it is damaged: output {ref.output} of call {ref.call} of "{name}" is not there'
         )
     return values[ref]
 

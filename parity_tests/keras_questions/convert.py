@@ -120,6 +120,17 @@ def _binary(keras):
     return model, (9, 9, 2), 2
 
 
+def _slotless(keras):
+    """An optimizer that keeps nothing but its steps, by which its rate falls."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((9, 9, 2)), layers.Flatten(), layers.Dense(4), layers.Softmax()], name="slotless"
+    )
+    schedule = keras.optimizers.schedules.InverseTimeDecay(0.05, 1, 0.7)
+    model.compile(_optimizer(keras, "SGD", learning_rate=schedule), "sparse_categorical_crossentropy")
+    return model, (9, 9, 2), 4
+
+
 def _several(keras):
     """Two inputs, two outputs, a shared layer, a model inside that is called twice."""
     layers = keras.layers
@@ -160,6 +171,7 @@ CASES = {
     "residual": _residual,
     "binary": _binary,
     "several": _several,
+    "slotless": _slotless,
     "code": _code,
     "v3": _v3,
 }

@@ -75,6 +75,11 @@ class Compiled:
     frozen_norms: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the optimizer goes on from the file's state, which of some is the number of steps alone."""
+        return self.optimizer is not None and bool(self.optimizer.scalars)
+
 
 def compiled_of(conversion: Conversion, profile: Profile) -> Compiled:
     """Reads a converted file's training; what cannot be carried over is said, not guessed."""

@@ -17,7 +17,7 @@ from porting.emit.source_format import formatted
 from porting.emit.state import state_of
 from porting.graph import LayerPath
 from porting.interpreter import Interpreter
-from porting.keras_file import KerasFile
+from porting.keras_file import KerasFile, KerasFileError
 from porting.output_shapes import Shape
 from porting.program import EXAMPLES, OPEN_SIDE, Program, program_of
 
@@ -63,10 +63,13 @@ def convert_file(
         UserError: The model cannot be converted: every layer that cannot is named.
         RuntimeError: The source gives something else than its program: a defect of ours.
     """
-    program = program_of(file.graph, profile, custom, input_shapes)
-    tensors = carried(file, program)
+    try:
+        program = program_of(file.graph, profile, custom, input_shapes)
+        tensors = carried(file, program)
+    except KerasFileError as error:
+        raise KerasFileError(f"{file.path}: {error}") from error
     # The author's name for the model is of no use in the most cases: "sequential_1".
-    source = model_source(program, name, f"converted from {_plain(file.path.name)}")
+    source = model_source(program, name, f"converted from {file.path.name}")
     text = formatted(source.text, {each.module.partition(".")[0] for each in (custom or {}).values()})
     net = _loaded(text, source, tensors)
     _check_same(net, source, Interpreter(program, tensors), program)
@@ -104,15 +107,8 @@ def _check_same(net: nn.Module, source: ModelSource, unfolded: Interpreter, prog
     given = given if isinstance(given, tuple) else (given,)
     expected = unfolded.eval()(*inputs)
     same = len(given) == len(expected) and all(
-        torch.equal(ours.nan_to_num(), theirs.nan_to_num())
+        ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True)
         for ours, theirs in zip(given, expected, strict=True)
     )
     if not same:
         raise RuntimeError("model.py gives something else than the layers it was made from")
-
-
-def _plain(name: str) -> str:
-    """A file's name as it may stand in a docstring."""
-    return "".join(
-        character if character.isprintable() and character not in '"\\' else "_" for character in name
-    )

@@ -23,6 +23,19 @@ from porting.convert.readme import has_training, readme
 from porting.converted_port import LAYERS_FILE
 from porting.emit.state import module_of
 
+WRITTEN = (
+    "README.md",
+    "layers.json",
+    "lightning_module.py",
+    "model.py",
+    "optimizer.safetensors",
+    "proof.html",
+    "proof.json",
+    "weights.safetensors",
+)
+"""What a conversion's folder holds: with anything else in it, it is not replaced."""
+_CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache")
+
 
 @contextmanager
 def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
@@ -64,8 +77,10 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise UserError(f"--out {out} is a file: give a folder that is not there yet")
     if not out.is_dir() or not any(out.iterdir()):
         return
-    if not (out / "model.py").is_file():
-        raise UserError(f"--out {out} holds other things: give a folder that is not there yet")
+    others = sorted(path.name for path in out.iterdir() if path.name not in (*WRITTEN, *_CACHES))
+    if others or not (out / LAYERS_FILE).is_file():
+        named = f" ({', '.join(others[:3])})" if others else ""
+        raise UserError(f"--out {out} holds other things{named}: give a folder that is not there yet")
     if not overwrite:
         raise UserError(f"--out {out} holds a converted model: give another, or --overwrite to replace it")
 
@@ -91,7 +106,7 @@ def write_conversion(
     if has_training(conversion):
         text, remain = lightning_module(conversion, compiled, profile, plain)
         (folder / "lightning_module.py").write_text(text, encoding="utf-8")
-        if compiled.slots and compiled.optimizer is not None and not plain:
+        if compiled.goes_on and compiled.optimizer is not None and not plain:
             scalars = dict(compiled.optimizer.scalars)
             scalars["iterations"] = scalars.pop("iteration")
             save_state(folder / "optimizer.safetensors", compiled.slots, scalars)

@@ -59,7 +59,7 @@ def lightning_module(
         says += more
     if plain and compiled.constraints:
         says.append("D34: the constraints are left out.")
-    if plain and compiled.slots:
+    if plain and compiled.goes_on:
         says.append("The optimizer's state is left out: torch's optimizers keep another.")
     context = {
         "plain": plain,
@@ -73,7 +73,7 @@ def lightning_module(
         "schedule": None if plain else schedule,
         "schedule_class": None if schedule is None else schedule.partition("(")[0],
         "steps": 0 if optimizer is None or not optimizer.scalars else optimizer.steps,
-        "carries_on": bool(compiled.slots) and not plain,
+        "carries_on": compiled.goes_on and not plain,
         "arguments": _arguments(compiled, plain, own_optimizer),
         "optimizer": None if optimizer is None else _optimizer(optimizer),
         "torch_optimizer": own_optimizer,
@@ -106,9 +106,9 @@ def _arguments(compiled: Compiled, plain: bool, own_optimizer: str | None) -> li
             _Argument("optimizer", "Callable[[Any], Optimizer]", "", "Takes the parameters to train.")
         )
     elif optimizer.learning_rate is not None and (plain or optimizer.schedule is None):
-        rate = "As the file's training left it." if compiled.slots else "As compile() was given it."
+        rate = "As the file's training left it." if compiled.goes_on else "As compile() was given it."
         found.append(_Argument("learning_rate", "float", repr(optimizer.shown_rate), rate))
-    if compiled.slots and not plain:
+    if compiled.goes_on and not plain:
         says = "Whether the optimizer goes on from the file's state; False begins it anew."
         found.append(_Argument("carry_on", "bool", "True", says))
     return found

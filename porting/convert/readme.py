@@ -48,8 +48,8 @@ def readme(
         arrays=sum(len(arrays) for arrays in file.weights.values()),
         plain=plain,
         has_training=has_training(conversion),
-        has_state=bool(compiled.slots) and not plain,
-        steps=compiled.optimizer.steps if compiled.slots and compiled.optimizer else 0,
+        has_state=compiled.goes_on and not plain,
+        steps=compiled.optimizer.steps if compiled.goes_on and compiled.optimizer else 0,
         inputs="\n".join(f"{name} = torch.rand({size})" for name, size in zip(names, sizes, strict=True)),
         names=", ".join(names),
         gives_logits=source.gives_logits,
@@ -97,7 +97,7 @@ def _carried(conversion: Conversion, compiled: Compiled) -> Iterable[str]:
     if compiled.loss is not None:
         yield f"The loss: {type(compiled.loss).__name__}."
     if compiled.optimizer is not None:
-        state = f" with its state after {compiled.optimizer.steps} steps" if compiled.slots else ""
+        state = f" with its state after {compiled.optimizer.steps} steps" if compiled.goes_on else ""
         yield f"The optimizer: {compiled.optimizer.name}, {compiled.optimizer.profile.name}{state}."
         if compiled.optimizer.schedule:
             yield f"The learning-rate schedule: {next(iter(compiled.optimizer.schedule))}."

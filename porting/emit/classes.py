@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from porting.emit.names import plain_text
 from porting.output_shapes import Shape
 
 
@@ -55,8 +56,7 @@ class ClassSource:
         """The source, not yet formatted."""
         base = "nn.Sequential" if self.lines is None else "nn.Module"
         signature = "".join(f", {name}: {kind}" for name, kind in self.parameters)
-        # A docstring of several lines comes with its own indentation.
-        lines = [f"class {self.name}({base}):", f'    """{self.docstring}"""', ""]
+        lines = [f"class {self.name}({base}):", f'    """{plain_text(self.docstring)}"""', ""]
         if self.modules or self.lines is None:
             lines += [f"    def __init__(self{signature}) -> None:"]
             lines += self._sequence() if self.lines is None else self._attributes()

@@ -12,7 +12,7 @@ from porting.emit.body import Body, block_body, model_body, parameter_names, par
 from porting.emit.classes import ClassSource, shape_text
 from porting.emit.folding import BlockUse, Item, fold
 from porting.emit.forward import forward_lines
-from porting.emit.names import attribute_name, block_class_name, class_name
+from porting.emit.names import attribute_name, block_class_name, class_name, plain_text
 from porting.emit.operations import ModuleKey, Operations, operations_of
 from porting.graph import LayerPath
 from porting.helpers import HELPERS
@@ -77,10 +77,10 @@ def model_source(program: Program, name: str, origin: str) -> ModelSource:
         origin: What it was made from, for the first line.
     """
     writer = _Writer(set(HELPERS))
-    root = writer.write(program, (), class_name(name, HELPERS), origin)
+    root = writer.write(program, (), class_name(name, HELPERS))
     helpers = _helper_sources("\n".join(writer.classes))
     own = [f"from {module} import {function}" for module, function in writer.custom(program)]
-    parts = [f'"""{root}: {origin}."""', _HEAD, *own, *helpers, *writer.classes]
+    parts = [f'"""{root}: {plain_text(origin)}."""', _HEAD, *own, *helpers, *writer.classes]
     return ModelSource("\n\n".join(parts), root, writer.places, writer.root_gives_logits)
 
 
@@ -93,14 +93,13 @@ class _Writer:
         self.places: dict[ModuleKey, str] = {}
         self.root_gives_logits = False
 
-    def write(self, program: Program, path: LayerPath, name: str, origin: str) -> str:
+    def write(self, program: Program, path: LayerPath, name: str) -> str:
         """Writes a model's class behind those it needs.
 
         Args:
             program: The model.
             path: Of its layer; () of the whole model.
             name: The class's.
-            origin: For the docstring of the whole model.
         """
         self.taken.add(name)
         model = operations_of(program)
@@ -178,7 +177,7 @@ class _Writer:
                 continue
             path = item.key[0] if item.key is not None else ()
             inner = class_name(item.layer, self.taken)
-            classes[item.key] = self.write(item.program, path, inner, "")
+            classes[item.key] = self.write(item.program, path, inner)
         return classes
 
 

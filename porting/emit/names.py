@@ -8,10 +8,33 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
+from lightning_impl.keras_semantics.schedules import SCHEDULES
 from porting.emit.operations import Operation
 from porting.emit.prefix import common_prefix
 
 _TAKEN = frozenset(dir(nn.Sequential()))
+# By model.py, or by lightning_module.py beside the model's class.
+_IMPORTED = frozenset(
+    {
+        "Any",
+        "BinaryCrossentropy",
+        "Callable",
+        "CategoricalCrossentropy",
+        "CompiledModule",
+        "F",
+        "HERE",
+        "LightningModule",
+        "Loss",
+        "Mapping",
+        "MeanSquaredError",
+        "Optimizer",
+        "OrderedDict",
+        "Path",
+        "Sequence",
+        "Tensor",
+        *SCHEDULES,
+    }
+)
 _BASES = {
     "Conv": "conv",
     "BatchNorm": "norm",
@@ -33,11 +56,16 @@ def attribute_name(name: str, taken: Iterable[str] = ()) -> str:
     return _unique(found, taken)
 
 
+def plain_text(text: str) -> str:
+    """A text as it may stand in a docstring: one from a file must not be able to end it."""
+    return "".join(each if each.isprintable() and each not in '"\\' else "_" for each in text)
+
+
 def class_name(name: str, taken: Iterable[str] = ()) -> str:
     """A class's name for a Keras model's: "mini_xception" becomes MiniXception."""
     parts = re.findall(r"[A-Za-z0-9]+", name)
     found = "".join(part[:1].upper() + part[1:] for part in parts) or "Model"
-    if found[0].isdigit():
+    if found[0].isdigit() or found in _IMPORTED or keyword.iskeyword(found):
         found = f"Model{found}"
     return _unique(found, taken, "")
 
