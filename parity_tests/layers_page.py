@@ -27,13 +27,17 @@ function of yours can stand for it (`--custom`).
 """
 _TITLES = {
     "activation": "Activations and Dense",
+    "attention": "Attention",
+    "embedding": "Embedding",
     "convolution": "Convolutions",
     "image": "Images, augmentation, dropout and noise",
     "merge": "Several tensors",
     "normalization": "Normalization",
     "operation": "Functions of tensors",
     "pooling": "Pooling",
+    "recurrent": "Recurrent layers",
     "shape": "Shapes, padding, upsampling, transposed convolutions",
+    "wrapper": "Layers around layers",
 }
 _GENERATIONS = {"tf2.4": "2", "keras3": "3"}
 

@@ -141,11 +141,11 @@ def compared(
     return pairs
 
 
-def deviation(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest, of the largest element; of zeros as it is."""
+def deviation(ours: np.ndarray, theirs: np.ndarray, unit: float | None = None) -> float:
+    """The largest, of the largest element or of the unit; of zeros as it is."""
     if ours.shape != theirs.shape:
         raise Wrong(f"{ours.shape} is not {theirs.shape}")
-    return float(np.abs(ours - theirs).max() / (np.abs(theirs).max() or 1.0))
+    return float(np.abs(ours - theirs).max() / (unit or np.abs(theirs).max() or 1.0))
 
 
 def worst(case: Case, folder: Path, family: str, profile: str, dtype: str) -> float:
@@ -161,7 +161,9 @@ def worst(case: Case, folder: Path, family: str, profile: str, dtype: str) -> fl
         raise Wrong(f"Keras computes in {theirs['output'].dtype}")
     if not np.ptp(theirs["output"]) > 0:
         raise Wrong("Keras's output is the same everywhere: the case proves nothing")
-    pairs = [
-        pair for path in asked.files(case) for pair in compared(case, path, profile, dtype, theirs).values()
-    ]
-    return max(deviation(*pair) for pair in pairs)
+    largest = max(float(np.abs(array).max()) for name, array in theirs.items() if name != "output")
+    return max(
+        deviation(*pair, largest if name in case.vanishing else None)
+        for path in asked.files(case)
+        for name, pair in compared(case, path, profile, dtype, theirs).items()
+    )

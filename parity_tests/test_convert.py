@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore:.*in eval mode at the start of training"),
 ]
 
-TRAINED = ("chain", "residual", "binary", "slotless")
+TRAINED = ("chain", "residual", "binary", "slotless", "sequence")
 # A training in float64 goes on as Keras's but for round-off.
 SAME = 1e-9
 # The weight of a batch's mean, 1 - momentum, passes through float32 in tf_keras (Profile.batch_norm_decay_…).
@@ -44,7 +44,13 @@ FILE_NAMES = ("none", "tensor", "F", "sequence", "ordered_dict", "nn", "optimize
 
 @pytest.mark.parametrize(
     ("case", "profile"),
-    [("chain", "tf2.4"), ("residual", "keras3"), ("binary", "tf2.4"), ("several", "keras3")],
+    [
+        ("chain", "tf2.4"),
+        ("residual", "keras3"),
+        ("binary", "tf2.4"),
+        ("several", "keras3"),
+        ("sequence", "tf2.4"),
+    ],
 )
 def test_command_converts_and_proves(
     keras_files: Made, case: str, profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -335,9 +341,10 @@ def _trained_on(
 ) -> dict[str, torch.Tensor]:
     """The state of a converted model's net after the steps that Keras made behind the save."""
     shapes = {"chain": ((20, 18, 3), 5), "residual": ((16, 17, 3), 4)}
-    shapes |= {"binary": ((9, 9, 2), 2), "slotless": ((9, 9, 2), 4)}
+    shapes |= {"binary": ((9, 9, 2), 2), "slotless": ((9, 9, 2), 4), "sequence": ((6, 5), 3)}
     images, labels = draw_batches(*shapes[case])
-    inputs = torch.from_numpy(images[STEPS_BEFORE:]).permute(0, 1, 4, 2, 3).to(dtype)
+    inputs = torch.from_numpy(images[STEPS_BEFORE:]).to(dtype)
+    inputs = inputs.permute(0, 1, 4, 2, 3) if inputs.dim() == 5 else inputs
     batches = list(zip(inputs, torch.from_numpy(labels[STEPS_BEFORE:]).long(), strict=True))
     usual = torch.get_default_dtype()
     sys.path.insert(0, str(folder))

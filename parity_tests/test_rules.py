@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from parity_tests.layers_page import Facts, page
 from parity_tests.rule_cases import FAMILIES, cases_for, cases_of
 from parity_tests.rule_cases.refusals import REFUSALS, Refusal
 from parity_tests.rule_port import DTYPES, Wrong, answers, worst
-from porting.graph import Call, Layer, TensorRef
+from porting.graph import Call, Graph, Layer, TensorRef
 from porting.keras_file import hdf5, read_keras_file
 from porting.program import program_of
 from porting.rules import RULES
+from porting.rules.attention import heads_joined
 from porting.rules.piece import Carry, Make, Piece, Refused, Site, Value, channels_first_order, keras_order
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
@@ -121,6 +123,39 @@ FAULTS: Mapping[str, tuple[str, str, str, Callable[[Piece], Piece]]] = {
         "axis=1,2,3",
         _weight("gamma", Carry("weight", (0, 2, 1), lambda gamma: gamma.reshape(4, 3, 5))),
     ),
+    "GRU's gates as they lie": (
+        "recurrent",
+        "GRU",
+        "6x4-units=5",
+        _weight("kernel", Carry("weight_ih", (1, 0))),
+    ),
+    "reset gate on the other side": (
+        "recurrent",
+        "GRU",
+        "reset_after=False-go_backwards=True-return_sequences=True-use_bias=False",
+        lambda piece: _made(
+            piece, lambda make: replace(make, positional={**make.positional, "reset_after": True})
+        ),
+    ),
+    "backward layer not turned": (
+        "wrapper",
+        "Bidirectional",
+        "LSTM-sum-return_sequences=True",
+        _keyword("sequences", False),
+    ),
+    "heads taken for sizes": (
+        "attention",
+        "MultiHeadAttention",
+        "of_itself",
+        _weight("query/kernel", Carry("query.weight", (2, 1, 0), heads_joined)),
+    ),
+    "sees what comes": ("attention", "MultiHeadAttention", "causal", _keyword("causal", False)),
+    "key taken for value": (
+        "attention",
+        "MultiHeadAttention",
+        "a_key_of_the_value_s_size",
+        lambda piece: replace(piece, takes=(0, 2, 1)),
+    ),
 }
 
 
@@ -146,7 +181,9 @@ def test_harness_catches(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: s
 def site_of(refusal: Refusal) -> Site:
     """A layer with that config on tensors of those shapes, images with their channels second."""
     refs = tuple(TensorRef(f"input{place}") for place in range(len(refusal.shapes)))
-    layer = Layer("layer", refusal.layer, None, refusal.config)
+    inner = refusal.config.get("layer")
+    wrapped = None if inner is None else Layer("inner", inner["class_name"], None, inner["config"])
+    layer = Layer("layer", refusal.layer, None, refusal.config, wrapped=wrapped)
     values = tuple(
         Value((None, *shape), (channels_first_order if len(shape) > 2 else keras_order)(len(shape) + 1))
         for shape in refusal.shapes
@@ -161,6 +198,31 @@ def test_rule_refuses(refusal: Refusal) -> None:
     with pytest.raises(Refused) as raised:
         RULES[refusal.layer](site_of(refusal))
     assert refusal.says in str(raised.value)
+
+
+@pytest.mark.parametrize(("wrapper", "inner"), [("TimeDistributed", "Dense"), ("Bidirectional", "LSTM")])
+def test_wrapper_says_what_it_leaves(wrapper: str, inner: str) -> None:
+    config = {"units": 3, "activation": "tanh", "recurrent_activation": "sigmoid"}
+    stated = {"layer": {"class_name": inner, "config": {**config, "kernel_regularizer": {"l2": 0.1}}}}
+    piece = RULES[wrapper](site_of(Refusal(wrapper, stated, "", ((6, 4),))))
+    assert piece.notes == (f"holds a {inner} whose kernel_regularizer is not carried over",)
+
+
+def test_long_sequences_are_not_run_to_see_a_shape() -> None:
+    """A step without memory takes a millisecond: a file that claims a million of them would hang."""
+    arguments = {"units": 3, "activation": "tanh", "recurrent_activation": "hard_sigmoid"}
+    ref = TensorRef("given")
+    layers = (
+        Layer("given", "InputLayer", None, {"batch_shape": [None, 1_000_000, 4]}),
+        Layer("lstm", "LSTM", None, {**arguments, "return_sequences": True}),
+        Layer("both", "Bidirectional", None, {}, wrapped=Layer("inner", "LSTM", None, arguments)),
+    )
+    calls = (Call("lstm", 0, (ref,), {}, (ref,)), Call("both", 0, (), {}, (TensorRef("lstm"),)))
+    graph = Graph("model", "Functional", layers, calls, (ref,), (TensorRef("both"),))
+    start = time.monotonic()
+    (output,) = program_of(graph, PROFILES["keras3"]).outputs
+    assert output.shape == (None, 6)
+    assert time.monotonic() - start < 5
 
 
 def facts(folder: Path) -> Facts:

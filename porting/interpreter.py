@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from porting.graph import LayerPath, TensorRef
-from porting.modules import make_module, run_piece
+from porting.modules import make_module, match_buffers, run_piece
 from porting.program import Program, Statement
 from porting.rules.piece import Order, Piece
 
@@ -97,5 +97,6 @@ def _made(piece: Piece, tensors: Mapping[str, Tensor]) -> nn.Sequential:
             missing = module.load_state_dict(dict(tensors), strict=False, assign=True).missing_keys
             if set(missing) - {"num_batches_tracked"}:
                 raise RuntimeError(f"no weight for {', '.join(sorted(missing))}")
+            match_buffers(module)
         modules.append(module)
     return nn.Sequential(*modules)

@@ -26,6 +26,19 @@ def make_empty(piece: Piece) -> list[nn.Module]:
         return [make_module(step.make) for step in piece.steps]
 
 
+def match_buffers(module: nn.Module) -> None:
+    """Gives buffers that no state dict holds, such as a bias that stays zero, the dtype of their weights.
+
+    Weights that were assigned have that of their file, whatever the module was made in.
+    """
+    for part in module.modules():
+        weight = next(part.parameters(recurse=False), None)
+        stated = part.state_dict()
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            if weight is not None and name not in stated and buffer.is_floating_point():
+                setattr(part, name, buffer.to(weight.dtype))
+
+
 def run_piece(piece: Piece, modules: Sequence[nn.Module], tensors: Sequence[Tensor]) -> Tensor:
     """What a piece gives.
 
@@ -35,6 +48,8 @@ def run_piece(piece: Piece, modules: Sequence[nn.Module], tensors: Sequence[Tens
         tensors: In the piece's orders of axes.
     """
     taken = list(tensors) if piece.merge is None else [_merged(piece, tensors)]
+    if piece.takes:
+        taken = [taken[place] for place in piece.takes]
     for module in modules:
         taken = [module(*taken)]
     return taken[0]

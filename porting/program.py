@@ -21,6 +21,8 @@ from porting.rules.piece import Piece, Refused, Site, Value, channels_first_orde
 
 # Where the file leaves a side open: every network of keras.applications takes it.
 EXAMPLES, OPEN_SIDE = 2, 96
+# How many steps of a loop are run to see its shape: each takes a millisecond or more.
+SHORT_LOOP = 3
 
 # What a rule or a torch module raises at a number that is a text, negative, or not there.
 _WRONG_VALUES = (
@@ -230,6 +232,11 @@ def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value) -> None:
         Refused: It is another than the rule says: a config that no Keras writes, or a defect of ours.
     """
     modules = make_empty(piece)
+    if piece.loops_over is not None:
+        # Where it gives something for every step, its output has the axis too.
+        is_kept = len(output.shape) == len(inputs[0].shape)
+        output = _shortened(output, piece.loops_over) if is_kept else output
+        inputs = tuple(_shortened(value, piece.loops_over) for value in inputs)
     # Of the user's own function the shape was found by calling it.
     if piece.custom is not None:
         return
@@ -244,6 +251,10 @@ def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value) -> None:
         ours != theirs and not unknown for ours, theirs, unknown in zip(found, expected, is_open, strict=True)
     ):
         raise Refused(f"its output would be of shape {found}, where {expected} is expected")
+
+
+def _shortened(value: Value, axis: int) -> Value:
+    return replace(value, shape=(*value.shape[:axis], SHORT_LOOP, *value.shape[axis + 1 :]))
 
 
 def _sized(value: Value) -> tuple[int, ...]:

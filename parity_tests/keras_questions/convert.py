@@ -166,8 +166,26 @@ def _v3(keras):
     return v3.build(keras, training_cases.CLASSES, training_cases.IMAGE_SIZE), None, 0
 
 
+def _sequence(keras):
+    """Recurrent layers and attention, whose weights change their places."""
+    layers = keras.layers
+    given = layers.Input((6, 5), name="steps")
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="both_ways")(given)
+    # The gradient of a key's bias is round-off alone.
+    seen = layers.MultiHeadAttention(2, 4, use_bias=False, name="attention")(x, x)
+    x = layers.Add(name="add")([x, seen])
+    x = layers.LayerNormalization(name="norm")(x)
+    x = layers.GRU(6, reset_after=False, return_sequences=True, name="older_gru")(x)
+    x = layers.GRU(5, name="gru")(x)
+    x = layers.Dense(3, activation="softmax", name="class")(x)
+    model = keras.Model(given, x, name="sequence")
+    model.compile(_optimizer(keras, "Adam", learning_rate=0.01), "sparse_categorical_crossentropy")
+    return model, (6, 5), 3
+
+
 CASES = {
     "chain": _chain,
+    "sequence": _sequence,
     "residual": _residual,
     "binary": _binary,
     "several": _several,

@@ -60,6 +60,9 @@ def _weights(model, path=()):
         if hasattr(layer, "layers"):
             yield from _weights(layer, here)
             continue
+        if type(layer).__name__ in _PARTS:
+            yield from (("/".join((*here, name)), weight) for name, weight in _inside(layer))
+            continue
         for weight in layer.weights:
             name = weight.name.split("/")[-1].split(":")[0]
             if type(layer).__name__.startswith("Depthwise"):
@@ -67,6 +70,29 @@ def _weights(model, path=()):
             if type(layer).__name__ == "LayerScale":
                 name = "gamma"
             yield "/".join((*here, name)), weight
+
+
+# The layers inside a layer, by the reader's names for them.
+_PARTS = {
+    "TimeDistributed": {"layer": "layer"},
+    "Bidirectional": {"forward_layer": "forward_layer", "backward_layer": "backward_layer"},
+    "MultiHeadAttention": {
+        "query": "_query_dense",
+        "key": "_key_dense",
+        "value": "_value_dense",
+        "attention_output": "_output_dense",
+    },
+}
+
+
+def _inside(layer):
+    """(name, variable) of the weights of the layers inside a layer, in Keras's order."""
+    if type(layer).__name__ not in _PARTS:
+        for weight in layer.weights:
+            yield weight.name.split("/")[-1].split(":")[0], weight
+    for name, attribute in _PARTS.get(type(layer).__name__, {}).items():
+        for inner, weight in _inside(getattr(layer, attribute)):
+            yield f"{name}/{inner}", weight
 
 
 def _perturb(model):
@@ -95,7 +121,9 @@ def _run(model, case, dtype):
     sources = [*inputs, *(weight.value if is_wrapped else weight for weight in weights.values())]
     gradients = tape.gradient(total, sources, unconnected_gradients="zero")
     names = [f"input{place}" for place in range(len(inputs))] + list(weights)
-    found = {name: np.asarray(value) for name, value in zip(names, gradients, strict=True)}
+    # That of an Embedding comes as the rows that were taken.
+    whole = [tensorflow.convert_to_tensor(gradient) for gradient in gradients]
+    found = {name: np.asarray(value) for name, value in zip(names, whole, strict=True)}
     return {"output": np.asarray(output), **found}
 
 
@@ -143,4 +171,19 @@ def noise(keras, family, folder, layers, batch):
             model.save(str(Path(str(folder)) / f"{case.name}.keras"))
             features = np.full((int(batch), *case.sizes[0]), 2.0, "float32")
             answer[case.name] = noise_statistics(np.asarray(model(features, training=True)))
+    return answer
+
+
+def spread(keras, family, folder, batch):
+    """The outputs in training on inputs that are all 0.3, of every case of a family, in float32."""
+    _set_dtype(keras, "float32")
+    profile, answer = "tf2.4" if keras.__name__ == "tf_keras" else "keras3", {}
+    keras.utils.set_random_seed(0)
+    for case in cases_for(str(family), profile, "float64"):
+        model = case.model(keras)
+        _perturb(model)
+        model.save(str(Path(str(folder)) / f"{case.name}.keras"))
+        answer[case.name] = np.asarray(
+            model(np.full((int(batch), *case.sizes[0]), 0.3, "float32"), training=True)
+        )
     return answer

@@ -13,6 +13,7 @@ from parity_tests.rule_cases.case import Case
 FAMILIES = (
     *("activation", "convolution", "image", "merge", "normalization"),
     *("operation", "pooling", "shape", "channels_first"),
+    *("attention", "embedding", "recurrent", "wrapper"),
 )
 
 

@@ -33,6 +33,8 @@ class Case:
         keras_rounds: Why Keras computes in float32 in a float64 model, too; "" where it does not.
         dtypes: Those in which TensorFlow has its kernels and their gradients.
         formats: Those in which Keras can save it.
+        vanishing: Weights whose gradient is zero but for rounding: how far it is off is told of the largest
+            gradient of the case.
     """
 
     layer: str
@@ -45,6 +47,7 @@ class Case:
     keras_rounds: str = ""
     dtypes: tuple[str, ...] = ("float64", "float32")
     formats: tuple[str, ...] = ("h5", "keras")
+    vanishing: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

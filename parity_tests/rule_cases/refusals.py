@@ -36,6 +36,9 @@ class Refusal:
 
 
 _CONV = {"filters": 4, "kernel_size": 3}
+_STEPS = ((6, 4),)
+_LSTM = {"units": 3, "activation": "tanh", "recurrent_activation": "sigmoid"}
+_HEADS = {"num_heads": 2, "key_dim": 4}
 _RESIZE = {"height": 7, "width": 9}
 
 REFUSALS = (
@@ -84,5 +87,63 @@ REFUSALS = (
     Refusal("TFOpLambda", {"function": "reshape"}, "does not leave the batch", call={"shape": [3, 20]}),
     Refusal("TFOpLambda", {"function": "math.reduce_mean"}, "axis=0 has no rule", call={"axis": 0}),
     Refusal("TFOpLambda", {"function": "cast"}, "a cast to uint8 has no rule", call={"dtype": "uint8"}),
+    Refusal("Embedding", {"mask_zero": True}, "the layers behind it would skip steps", ((6,),)),
+    Refusal("LSTM", {**_LSTM, "stateful": True}, "stateful=True has no rule", _STEPS),
+    Refusal("LSTM", {**_LSTM, "return_state": True}, "return_state=True has no rule", _STEPS),
+    Refusal("LSTM", {**_LSTM, "recurrent_dropout": 0.2}, "recurrent_dropout=0.2 has no rule", _STEPS),
+    Refusal("LSTM", _LSTM, "it takes 2 tensors where one is expected", (*_STEPS, (3,))),
+    Refusal("LSTM", {**_LSTM, "activation": "mine"}, 'its activation "mine" has no rule', _STEPS),
+    Refusal(
+        "GRU",
+        {**_LSTM, "dropout": 0.2, "implementation": 1},
+        "dropout=0.2 with implementation=1 has no rule",
+        _STEPS,
+    ),
+    Refusal("SimpleRNN", {"units": 3, "activation": "tanh", "time_major": True}, "time_major=True", _STEPS),
+    Refusal(
+        "Bidirectional",
+        {"merge_mode": None, "layer": {"class_name": "LSTM", "config": _LSTM}},
+        "merge_mode=None has no rule",
+        _STEPS,
+    ),
+    Refusal(
+        "Bidirectional",
+        {"layer": {"class_name": "ConvLSTM2D", "config": {}}},
+        "it holds a ConvLSTM2D, for which there is no rule",
+        ((3, *_IMAGE),),
+    ),
+    Refusal(
+        "Bidirectional",
+        {"layer": {"class_name": "LSTM", "config": {**_LSTM, "stateful": True}}},
+        "of the LSTM inside stateful=True has no rule",
+        _STEPS,
+    ),
+    Refusal(
+        "TimeDistributed",
+        {"layer": {"class_name": "BatchNormalization", "config": {}}},
+        "in Keras 3 the BatchNormalization inside is trained step by step",
+        _STEPS,
+    ),
+    Refusal(
+        "TimeDistributed",
+        {"layer": {"class_name": "Dropout", "config": {"rate": 0.2}}},
+        "training=False in its call has no rule with a Dropout inside",
+        _STEPS,
+        "tf2.4",
+        {"training": False},
+    ),
+    Refusal(
+        "TimeDistributed",
+        {"layer": {"class_name": "Embedding", "config": {"input_dim": 7, "output_dim": 4}}},
+        "the Embedding inside has no rule here",
+        _STEPS,
+    ),
+    Refusal("Attention", {"use_scale": True}, "use_scale=True has no rule", _STEPS * 2),
+    Refusal("Attention", {}, "mask in its call has no rule", _STEPS * 2, call={"mask": [True]}),
+    Refusal("MultiHeadAttention", {**_HEADS, "attention_axes": [1, 2]}, "attention_axes=[1, 2]", _STEPS),
+    Refusal("MultiHeadAttention", {**_HEADS, "use_gate": True}, "use_gate=True has no rule", _STEPS),
+    Refusal("MultiHeadAttention", _HEADS, "other than three axes", (_IMAGE,)),
+    Refusal("MultiHeadAttention", _HEADS, "attention_mask in its call", _STEPS, call={"attention_mask": [1]}),
+    Refusal("MultiHeadAttention", _HEADS, "no query or no value", _STEPS),
     Refusal("ops.Power", {}, "has no rule", call={"x2": None}),
 )

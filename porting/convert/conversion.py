@@ -18,6 +18,7 @@ from porting.emit.state import state_of
 from porting.graph import LayerPath
 from porting.interpreter import Interpreter
 from porting.keras_file import KerasFile, KerasFileError
+from porting.modules import match_buffers
 from porting.output_shapes import Shape
 from porting.program import EXAMPLES, OPEN_SIDE, Program, program_of
 
@@ -95,6 +96,7 @@ def _loaded(text: str, source: ModelSource, tensors: Mapping[LayerPath, Mapping[
     }
     # The tensors are the file's own: nothing is copied.
     net.load_state_dict({**counters, **state}, strict=True, assign=True)
+    match_buffers(net)
     return net.eval()
 
 

@@ -220,4 +220,4 @@ def _with_names(make: Make, names: Mapping[str, str]) -> Make:
 def _type(value: Any) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join(_type(each) for each in value)}]"
-    return type(value).__name__
+    return "nn.Module" if isinstance(value, Make) else type(value).__name__

@@ -134,6 +134,8 @@ def _apply(
         inputs.append(tensor if value.order == order else turned[tensor, order])
     if piece.merge is not None:
         inputs = [numbering.add(inputs, final, statement, function=piece.merge)]
+    if piece.takes:
+        inputs = [inputs[place] for place in piece.takes]
     for step in piece.steps:
         added = numbering.add(
             inputs, final, statement, suffix=step.suffix, make=step.make, function=step.function

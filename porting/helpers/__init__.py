@@ -7,11 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from porting.helpers import activation, image, noise, normalization, padding, pooling, separable, shape
+from porting.helpers import (
+    activation,
+    attention,
+    image,
+    noise,
+    normalization,
+    padding,
+    pooling,
+    recurrent,
+    recurrent_steps,
+    separable,
+    shape,
+    wrapper,
+)
+
+_MODULES = (
+    *(activation, attention, image, noise, normalization, padding, pooling, recurrent, recurrent_steps),
+    *(separable, shape, wrapper),
+)
 
 HELPERS: dict[str, Any] = {
     name: helper
-    for module in (activation, image, noise, normalization, padding, pooling, separable, shape)
+    for module in _MODULES
     for name, helper in sorted(vars(module).items())
     if getattr(helper, "__module__", None) == module.__name__
 }

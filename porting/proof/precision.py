@@ -14,9 +14,10 @@ class Precision:
 
     tf.image.resize gives float32, also of float64 (tensorflow ops/image_ops_impl.py, resize_images_v2). Keras
     3's Normalization rounds the mean and variance in its config to float32 (keras 3.15
-    layers/preprocessing/normalization.py, `finalize_state`), its Rescaling and GELU their numbers, and
-    TensorFlow's LeakyRelu takes the slope as a float32 attribute. What comes behind such a layer is no more
-    exact in float64, unless it rounded nothing; and no gradient that has passed it is.
+    layers/preprocessing/normalization.py, `finalize_state`), its Rescaling, GELU, hard_sigmoid and
+    MultiHeadAttention (the root of key_dim) their numbers, and TensorFlow's LeakyRelu takes the slope as a
+    float32 attribute. What comes behind such a layer is no more exact in float64, unless it rounded nothing;
+    and no gradient that has passed it is.
 
     Args:
         file: The model's.
@@ -73,15 +74,20 @@ def _rounds(layer: Layer) -> bool:
         return layer.config.get("interpolation", "nearest") != "nearest"
     if layer.class_name == "Normalization":
         return layer.config.get("mean") is not None
-    names = {layer.class_name, _activation(layer)}
+    if layer.wrapped is not None and _rounds(layer.wrapped):
+        return True
+    names = {layer.class_name, *(_activation(layer, key) for key in ("activation", "recurrent_activation"))}
     return bool(names & _ROUNDING)
 
 
-def _activation(layer: Layer) -> str:
-    """The name of its activation argument, "" of one that is an object."""
-    stated = layer.config.get("activation")
+def _activation(layer: Layer, key: str) -> str:
+    """The name of an activation argument, "" of one that is an object."""
+    stated = layer.config.get(key)
     return stated if isinstance(stated, str) else ""
 
 
 # Layers, and activations of other layers.
-_ROUNDING = {"CenterCrop", "LeakyReLU", "ReLU", "Rescaling", "Resizing", "gelu", "leaky_relu"}
+_ROUNDING = {
+    *("CenterCrop", "LeakyReLU", "MultiHeadAttention", "ReLU", "Rescaling", "Resizing"),
+    *("gelu", "hard_sigmoid", "leaky_relu"),
+}

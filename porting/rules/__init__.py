@@ -10,19 +10,23 @@ from collections.abc import Callable
 
 from porting.rules import (
     activation,
+    attention,
     augmentation,
     convolution,
     dense,
     dropout,
+    embedding,
     image,
     merge,
     normalization,
     operation,
     padding,
     pooling,
+    recurrent,
     resizing,
     shape,
     transposed,
+    wrapper,
 )
 from porting.rules.piece import Piece, Site
 
@@ -30,16 +34,19 @@ Rule = Callable[[Site], Piece]
 
 FAMILIES = (
     activation,
+    attention,
     augmentation,
     convolution,
     dense,
     dropout,
+    embedding,
     image,
     merge,
     normalization,
     operation,
     padding,
     pooling,
+    recurrent,
     resizing,
     shape,
     transposed,
@@ -47,3 +54,5 @@ FAMILIES = (
 
 RULES: dict[str, Rule] = {name: rule for family in FAMILIES for name, rule in family.RULES.items()}
 """Keras class to its rule."""
+
+RULES |= wrapper.rules_with(RULES)

@@ -63,7 +63,8 @@ class Make:
 
     Attributes:
         callee: "nn.Conv2d", or the name of a helper.
-        positional: Arguments by their names in the callee's signature, written without them.
+        positional: Arguments by their names in the callee's signature, written without them. One may be the
+            making of a module inside.
         keywords: Arguments written with their names.
     """
 
@@ -72,9 +73,15 @@ class Make:
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
     def arguments(self) -> Iterator[Any]:
-        """The values of all arguments."""
-        yield from self.positional.values()
-        yield from self.keywords.values()
+        """The values of all arguments, those of the makings inside in their place."""
+        for value in (*self.positional.values(), *self.keywords.values()):
+            if isinstance(value, Make):
+                yield from value.arguments()
+            else:
+                yield value
+
+    def __repr__(self) -> str:
+        return self.source()
 
     def source(self) -> str:
         """The Python expression."""
@@ -154,6 +161,8 @@ class Piece:
         notes: Sentences on what is not carried over, for the README.
         shape: The output's, in Keras's order, where porting/output_shapes.py does not know it.
         custom: The user's own function that `merge` calls, if it does.
+        takes: Without a merge: the inputs that the first step takes, in its order; (): all.
+        loops_over: Keras's axis of the input that the code goes through step by step, if it does.
     """
 
     steps: tuple[Step, ...] = ()
@@ -165,6 +174,8 @@ class Piece:
     notes: tuple[str, ...] = ()
     shape: Shape | None = None
     custom: CustomFunction | None = None
+    takes: tuple[int, ...] = ()
+    loops_over: int | None = None
 
 
 @dataclass(frozen=True)
