@@ -387,7 +387,7 @@ def code_in(config):
 
 def strange_in(config, keras):
     """What in a config is of a class that is not this Keras's own, in words."""
-    known = set(PLAIN_CLASSES) | set(FUNCTION_CLASSES) | set(CODE_CLASSES)
+    known = set(PLAIN_CLASSES) | set(FUNCTION_CLASSES) | set(CODE_CLASSES) | set(custom_objects(keras))
     for home in HOMES:
         known |= set(dir(getattr(keras, home, None)))
     found = []
@@ -480,9 +480,11 @@ def describe_error(error):
 def custom_objects(keras):
     """What files of Keras's own name and a loading Keras does not find: keras.applications' classes."""
     found = {"relu6": lambda tensor: keras.activations.relu(tensor, max_value=6.0)}
+    # tf.keras is a name of it alone, under which no such module can be imported.
+    package = keras.Model.__module__.split(".")[0]
     for home in (".src.applications.convnext", ".applications.convnext"):
         try:
-            module = importlib.import_module(keras.__name__ + home)
+            module = importlib.import_module(package + home)
         except ImportError:
             continue
         for name in ("LayerScale", "StochasticDepth"):
@@ -504,7 +506,9 @@ def load_model(keras, file, trust_code):
     try:
         with quiet_stderr():
             if file.kind in ("h5", "keras"):
-                return keras.models.load_model(file.path, compile=False, **dict(more, **unsafe))
+                model = keras.models.load_model(file.path, compile=False, **dict(more, **unsafe))
+                take_up_weights(keras, model)
+                return model
             model = model_of(keras, file.config, trust_code)
             if file.kind == "weights":
                 model.load_weights(file.path)
@@ -513,6 +517,7 @@ def load_model(keras, file, trust_code):
                 # checkpoint only fills their weights.
                 status = model.load_weights(os.path.join(file.path, "variables", "variables"))
                 status.assert_existing_objects_matched().expect_partial()
+            take_up_weights(keras, model)
             return model
     except Exception as error:
         version = f"{keras.__name__} {keras_version(keras)}"
@@ -552,7 +557,19 @@ def in_dtype(keras, model, dtype, trust_code):
 
     twin = model_of(keras, widened(json.loads(model.to_json())), trust_code)
     twin.set_weights(model.get_weights())
+    take_up_weights(keras, twin)
     return twin
+
+
+def take_up_weights(keras, model):
+    """Has layers that compute with copies of their weights, as Normalization does, make these anew.
+
+    Keras 3.15 does not: in a model inside a model of an .h5 (legacy/saving/legacy_h5_format.py), and in
+    `set_weights`. There Normalization goes on with mean 0 and variance 1, and nothing says so.
+    """
+    for _, layer in layers_in(keras, model):
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def inputs_of(model):

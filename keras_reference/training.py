@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -107,9 +107,35 @@ def load_weights(keras: ModuleType, model: Any, path: str) -> None:
             # A file of weights alone holds no model.
             backbone.load_weights(path)
         else:
-            model.set_weights(whole.get_weights())
+            _copy_weights(whole, model)
     except (OSError, ValueError) as error:
         raise UserError(f"model.weights: {path}: {error}") from error
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            # Normalization computes with copies of its weights.
+            layer.finalize_state()
+
+
+def _copy_weights(source: Any, target: Any) -> None:
+    """Layer by layer, those of a model inside the source in its place.
+
+    Raises:
+        ValueError: The layers with weights are others.
+    """
+    ours = [layer for layer in target.layers if layer.weights]
+    theirs = [layer for layer in _single_layers(source) if layer.weights]
+    if len(ours) != len(theirs):
+        raise ValueError(f"it has {len(theirs)} layers with weights, this net has {len(ours)}")
+    for layer, other in zip(ours, theirs, strict=True):
+        layer.set_weights(other.get_weights())
+
+
+def _single_layers(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _single_layers(layer)
+        else:
+            yield layer
 
 
 def build_callbacks(keras: ModuleType, said: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:

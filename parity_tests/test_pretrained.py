@@ -24,32 +24,56 @@ from lightning_impl.pretrained.keras_imagenet import PUBLISHED, keras_imagenet_f
 from parity_common.command_errors import UserError
 
 SIZE = (40, 33)
-# Saved by Keras itself: a whole model in both of its formats, its backbone alone, and what it says of
-# seeded images.
+# Saved by Keras itself: a flat model, one with its backbone as a model inside, the backbone alone, in each
+# format that holds it, and what Keras says of seeded images.
 SAVE_IN_KERAS = """
-import json, sys, warnings
+import sys, warnings
 warnings.simplefilter("ignore")
 from keras_reference.record import load_keras
 import numpy as np
-folder, profile = sys.argv[1:]
+folder, profile, backbone = sys.argv[1:]
 _, keras = load_keras(None, profile)
 from keras_reference.models import final
-model = final.build(keras, 5, (40, 33), "mobilenet_v2")
+keras.utils.set_random_seed(1)
+flat = final.build(keras, 5, (40, 33), backbone)
 state = np.random.RandomState(3)
 images = (state.random_sample((4, 40, 33, 3)) * 255).astype("float32")
-model.set_weights([w + state.uniform(-0.1, 0.1, w.shape) if w.ndim == 1 else w for w in model.get_weights()])
+flat.set_weights([w + state.uniform(0, 0.2, w.shape) if w.ndim == 1 else w for w in flat.get_weights()])
 # Statistics of the images: with others next to nothing of them would come through.
-normalising = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+normalising = [layer for layer in flat.layers if type(layer).__name__ == "BatchNormalization"]
 for layer in normalising:
-    layer.momentum = 0.0
-model(images, training=True)
-for layer in normalising:
-    layer.momentum = 0.999
-model.save(folder + "/whole.h5")
-model.save(folder + "/whole.keras")
-backbone = keras.Model(model.input, model.get_layer("pool").input)
-backbone.save_weights(folder + ("/backbone.weights.h5" if profile == "keras3" else "/backbone.h5"))
-np.savez(folder + "/said.npz", images=images, said=np.asarray(model(images, training=False)))
+    # And these alone make a deep net's numbers large.
+    layer.momentum = 0.001 if backbone == "mobilenet_v2" else 0.05
+flat(images, training=True)
+for layer in flat.layers:
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
+# Else the softmax is of one class alone.
+flat.get_layer("head").set_weights([weight * 0.05 for weight in flat.get_layer("head").get_weights()])
+inner = keras.Model(flat.input, flat.get_layer("pool").input, name="inner")
+inputs = keras.Input((40, 33, 3))
+tensor = inner(keras.layers.RandomFlip("horizontal")(inputs))
+tensor = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(tensor))
+head = keras.layers.Dense(5, activation="softmax")
+nested = keras.Model(inputs, head(tensor))
+head.set_weights(flat.get_layer("head").get_weights())
+for name, model in (("flat", flat), ("nested", nested), ("inner", inner)):
+    model.save(f"{folder}/{name}.h5")
+    model.save(f"{folder}/{name}.keras")
+    model.save_weights(f"{folder}/{name}.weights.h5")
+    if profile == "tf2.4":
+        model.save_weights(f"{folder}/{name}_alone.h5", save_format="h5")
+inner.trainable = False
+nested.save(f"{folder}/frozen.h5")
+said = [np.asarray(model(images, training=False)) for model in (flat, nested)]
+np.testing.assert_allclose(*said, rtol=1e-5)
+# The Keras side of a fit takes the same files.
+from keras_reference.training import load_weights
+for name in ("flat.h5", "nested.h5", "nested.keras", "frozen.h5"):
+    other = final.build(keras, 5, (40, 33), backbone)
+    load_weights(keras, other, f"{folder}/{name}")
+    np.testing.assert_allclose(np.asarray(other(images, training=False)), said[0], rtol=1e-5)
+np.savez(folder + "/said.npz", images=images, said=said[0], inner=np.asarray(inner(images, training=False)))
 """
 
 
@@ -101,25 +125,28 @@ def test_layer_list_is_read_by_order(backbone: str, with_head: bool, tmp_path: P
 
 
 @pytest.mark.final
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "efficientnet_b0"])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_files_saved_by_keras_give_what_keras_says(
-    keras_installed: None, profile: str, tmp_path: Path
+    keras_installed: None, profile: str, backbone: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", SAVE_IN_KERAS, str(tmp_path), profile]
+    command = [sys.executable, "-c", SAVE_IN_KERAS, str(tmp_path), profile, backbone]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     with np.load(tmp_path / "said.npz") as file:
-        images, theirs = torch.from_numpy(file["images"]).permute(0, 3, 1, 2), file["said"]
-    for name in ("whole.h5", "whole.keras"):
-        net = Final(5, SIZE, RULES_OF_PROFILE[profile], "mobilenet_v2").eval()
-        load_pretrained(net, "mobilenet_v2", str(tmp_path / name))
+        said = dict(file)
+    images = torch.from_numpy(said["images"]).permute(0, 3, 1, 2)
+    paths = sorted(path for path in tmp_path.iterdir() if path.suffix != ".npz")
+    assert len(paths) == (13 if profile == "tf2.4" else 10)
+    for path in paths:
+        net = Final(5, SIZE, RULES_OF_PROFILE[profile], backbone).eval()
+        part = "backbone" if path.name.startswith("inner") else "whole net"
+        assert load_pretrained(net, backbone, str(path)) == f"weights of the {part} from {path}"
         with torch.no_grad():
-            ours = net.probabilities(images).numpy()
-        assert np.abs(ours - theirs).max() <= 5e-5 * np.abs(theirs).max(), name
-        assert np.ptp(ours, axis=0).max() > 1e-3
-    if profile == "tf2.4":
-        load_pretrained(
-            Final(9, SIZE, backbone="mobilenet_v2"), "mobilenet_v2", str(tmp_path / "backbone.h5")
-        )
+            ours = net.probabilities(images) if part == "whole net" else net.backbone(images)
+        theirs = torch.from_numpy(said["said"] if part == "whole net" else said["inner"])
+        theirs = theirs if part == "whole net" else theirs.permute(0, 3, 1, 2)
+        assert (ours - theirs).abs().max() <= 5e-5 * theirs.abs().max(), path.name
+        assert np.ptp(ours.numpy(), axis=0).max() > 1e-3
 
 
 def test_torchvision_weights_are_taken_by_name() -> None:
@@ -231,9 +258,9 @@ def test_weights_decide_the_preprocessing(tmp_path: Path) -> None:
     path = tmp_path / "whole.h5"
     write_layer_list(path, Final(3), with_head=True)
     assert preprocessing_for(str(path)) == "keras"
-    config = {
-        "config": {"layers": [{"class_name": kind} for kind in ("Rescaling", "Normalization", "Rescaling")]}
-    }
+    kinds = ("Rescaling", "Normalization", "Rescaling")
+    layers = [{"class_name": kind, "config": {}} for kind in kinds]
+    config = {"config": {"layers": [{"class_name": "Functional", "config": {"layers": layers}}]}}
     with h5py.File(path, "a") as file:
         file.attrs["model_config"] = json.dumps(config)
     assert preprocessing_for(str(path)) == "keras-imagenet"

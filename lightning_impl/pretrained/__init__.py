@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,13 @@ import torch
 import torchvision
 
 from lightning_impl.models.final import Final
-from lightning_impl.pretrained.into_net import put_checkpoint, put_keras_layers, put_torchvision_weights
-from lightning_impl.pretrained.keras_arrays import read_keras_file
+from lightning_impl.pretrained.into_net import (
+    keras_classes,
+    put_checkpoint,
+    put_keras_layers,
+    put_torchvision_weights,
+)
+from lightning_impl.pretrained.keras_arrays import read_classes, read_layers
 from lightning_impl.pretrained.keras_imagenet import keras_imagenet_file
 from parity_common.command_errors import UserError
 from parity_common.fine_tune_settings import OUT_OF_REACH
@@ -37,7 +43,9 @@ def preprocessing_for(weights: str) -> str:
         arguments = read_checkpoint(Path(weights))["hyper_parameters"].get("arch_arguments") or {}
         return arguments.get("preprocessing", "keras")
     # EfficientNet's second Rescaling; a file of weights alone cannot tell, nor does Keras ask it.
-    return KERAS_IMAGENET if read_keras_file(Path(weights)).classes.count("Rescaling") > 1 else "keras"
+    classes = read_classes(Path(weights))
+    has_second = ("Normalization", "Rescaling") in pairwise(classes)
+    return KERAS_IMAGENET if has_second else "keras"
 
 
 def load_pretrained(net: Final, backbone: str, weights: str) -> str:
@@ -63,7 +71,7 @@ def load_pretrained(net: Final, backbone: str, weights: str) -> str:
         put_checkpoint(net, read_checkpoint(Path(weights))["state_dict"], Path(weights))
         return f"weights of {weights}"
     path = keras_imagenet_file(backbone) if weights == KERAS_IMAGENET else Path(weights)
-    part = put_keras_layers(net, read_keras_file(path).layers, path)
+    part = put_keras_layers(net, read_layers(path, keras_classes(net)), path)
     return f"weights of the {part} from {path}"
 
 

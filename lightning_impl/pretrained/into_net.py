@@ -30,8 +30,7 @@ def put_keras_layers(net: Final, layers: list[StoredLayer], source: Path) -> str
     Raises:
         UserError: Their number or a shape does not fit.
     """
-    slots = {name: net.get_submodule(path) for name, path in net.keras_names.items()}
-    slots = {name: module for name, module in slots.items() if keras_class(module)}
+    slots = _backbone_slots(net)
     if len(layers) == len(slots) + 1:
         slots["head"] = net.head
     if len(layers) != len(slots):
@@ -53,6 +52,17 @@ def put_keras_layers(net: Final, layers: list[StoredLayer], source: Path) -> str
         for tensor, value in carried:
             tensor.copy_(value)
     return "whole net" if "head" in slots else "backbone"
+
+
+def keras_classes(net: Final) -> list[str]:
+    """The classes of Keras's layers with weights, in Keras's order, the head's last."""
+    return [str(keras_class(module)) for module in (*_backbone_slots(net).values(), net.head)]
+
+
+def _backbone_slots(net: Final) -> dict[str, nn.Module]:
+    """The modules of the backbone that have weights, by Keras's names in Keras's order."""
+    modules = {name: net.get_submodule(path) for name, path in net.keras_names.items()}
+    return {name: module for name, module in modules.items() if keras_class(module)}
 
 
 def put_torchvision_weights(net: Final, tensors: dict[str, Tensor]) -> None:

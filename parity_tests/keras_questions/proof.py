@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,10 @@ def write(keras, case, path):
     model = _CASES[str(case)](keras)
     random = np.random.RandomState(5)
     model.set_weights([_drawn(random, weight) for weight in model.get_weights()])
+    if str(case) == "cancelling":
+        weights = model.get_layer("left").get_weights()
+        alike = [each * (1 + 1e-4 * random.uniform(-1, 1, each.shape)) for each in weights]
+        model.get_layer("right").set_weights(alike)
     path = Path(str(path))
     if path.name.endswith(".weights.h5"):
         model.save_weights(str(path))
@@ -23,14 +28,21 @@ def write(keras, case, path):
     return {}
 
 
-def record(keras, path, out):
-    """Records a file as the command does, in this Keras."""
+def record(keras, path, out, forgets=False):
+    """Records a file as the command does, in this Keras; `forgets` to have layers take up their weights."""
+    if forgets:
+        record_file.take_up_weights = lambda keras, model: None
     words = [str(path), "--keras", keras.__name__, "--extreme", "--out", str(out)]
     architecture = Path(str(path)).with_name("model.json")
     if architecture.exists():
         words += ["--architecture", str(architecture)]
     record_file.run(words)
     return {}
+
+
+def strange(keras, config):
+    """What in a config, JSON text, the recorder takes for no class of this Keras."""
+    return {"found": np.array(record_file.strange_in(json.loads(str(config)), keras), dtype=str)}
 
 
 def write_lambda(keras, path, touched):
@@ -129,10 +141,30 @@ def _mixed(keras):
     )
 
 
+def _adapted(keras):
+    """Normalization by statistics of its own, in a model inside the model."""
+    layers = keras.layers
+    norm = layers.Normalization(name="norm")
+    inner = keras.Sequential([keras.Input((9, 7, 3)), norm, layers.Conv2D(4, 3, name="conv")], name="inner")
+    return keras.Sequential([keras.Input((9, 7, 3)), inner, layers.Flatten(name="flat"), layers.Dense(2)])
+
+
+def _cancelling(keras):
+    """A difference of two tensors that are nearly the same: little of float32 is left of it."""
+    layers = keras.layers
+    image = hidden = keras.Input((9, 7, 3), name="image")
+    for name in ("first", "second", "third"):
+        hidden = layers.Conv2D(4, 3, padding="same", activation="tanh", name=name)(hidden)
+    sides = [layers.Conv2D(4, 3, padding="same", name=name)(hidden) for name in ("left", "right")]
+    return keras.Model(image, layers.Subtract(name="difference")(sides))
+
+
 _CASES = {
+    "adapted": _adapted,
     "sequential": _sequential,
     "functional": _functional,
     "tokens": _tokens,
     "resized": _resized,
     "mixed": _mixed,
+    "cancelling": _cancelling,
 }
