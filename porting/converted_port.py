@@ -6,10 +6,13 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from parity_common.command_errors import UserError
+from porting.layer_ends import End, Layer
+from porting.weights import CarriedPlace
 
 LAYERS_FILE = "layers.json"
 
@@ -26,8 +29,16 @@ def converted_port(folder: Path) -> Callable[[], nn.Module]:
     try:
         said = json.loads((folder / LAYERS_FILE).read_text(encoding="utf-8"))
         name = said["class"]
-        modules = {layer["keras"]: layer["torch"] for layer in said["layers"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        modules = {layer["keras"]: layer["torch"] for layer in said["layers"] if layer["torch"] is not None}
+        layers = {layer["keras"]: _layer(layer) for layer in said["layers"]}
+        places = {layer["keras"]: _places(layer) for layer in said["layers"]}
+        frozen = [layer["torch"] for layer in said["layers"] if not layer["trains"]]
+        in_inference = [layer["torch"] for layer in said["layers"] if layer["in_inference"]]
+    except KeyError as error:
+        raise UserError(
+            f"--port {folder} is of another version, convert it again: it lacks {error}"
+        ) from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"--port {folder} is no folder of a converted model: {error}") from error
     spec = importlib.util.spec_from_file_location("converted_model", folder / "model.py")
     assert spec is not None
@@ -41,8 +52,32 @@ def converted_port(folder: Path) -> Callable[[], nn.Module]:
 
     def build() -> nn.Module:
         net = made()
-        net.keras_names = {keras: own for keras, own in modules.items() if own is not None}
-        net.keras_expressions = tuple(keras for keras, own in modules.items() if own is None)
+        net.keras_names, net.keras_layers, net.keras_places = modules, layers, places
+        for path, part in net.named_modules():
+            if path in frozen:
+                part.requires_grad_(False)
+            if path in in_inference:
+                # A copy of the net has it, too.
+                part.register_forward_pre_hook(_to_inference)
         return net
 
     return build
+
+
+def _to_inference(module: nn.Module, arguments: Any) -> None:
+    """A frozen BatchNormalization of Keras stays in it (D11)."""
+    module.eval()
+
+
+def _layer(said: dict[str, Any]) -> Layer:
+    ends = tuple(End(**end) for end in said["ends"])
+    return Layer(tuple(said["modules"]), ends, tuple(said["axes"]))
+
+
+def _places(said: dict[str, Any]) -> dict[str, CarriedPlace]:
+    """Where a layer's weights are, but of those whose axes alone do not say how they were turned."""
+    return {
+        weight["name"]: CarriedPlace(weight["torch"], tuple(weight["axes"]), tuple(weight["torch_shape"]))
+        for weight in said["weights"]
+        if weight["axes"] is not None
+    }

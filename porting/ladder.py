@@ -23,7 +23,6 @@ from porting.trace import KerasLayer, Trace
 from porting.training_rungs import TRAINING_RUNGS
 from porting.weights import (
     TransferError,
-    expressions_of,
     keras_to_torch,
     tensors_of,
     torch_names,
@@ -60,9 +59,8 @@ def structure(case: Case) -> RungResult:
     """Rung 1: the same layers in an order that Keras's graph allows, their output shapes and parameters."""
     replay = run(case.module, case.trace)
     counts = _parameters_by_layer(case.module, case.trace.layers)
-    # What is an expression in forward shows in the layers behind it alone.
-    unseen = expressions_of(case.module) - set(replay.outputs)
-    layers = tuple(layer for layer in case.trace.layers if layer.name not in unseen)
+    # What has no place of its own in forward shows in the layers behind it alone.
+    layers = tuple(layer for layer in case.trace.layers if layer.name not in replay.unseen)
     layer, fault = _first_structural_fault(layers, replay, counts)
     compared = f"{len(layers)} layers, {sum(map(sum, counts.values())):,} parameters"
     return RungResult("structure", compared, layer, fault)
@@ -100,7 +98,7 @@ def forward(case: Case) -> RungResult:
     if replay.failure:
         return RungResult(FORWARD, f"{len(theirs)} activations", replay.failed_in, replay.failure)
     ours = _kept_activations(replay, trace)
-    for unseen in expressions_of(case.module) - set(replay.outputs):
+    for unseen in replay.unseen & theirs.keys():
         del theirs[unseen]
     values = sum(array.size for array in theirs.values())
     compared = f"{len(theirs)} activations, {values:,} values"
@@ -187,7 +185,7 @@ def _first_structural_fault(
             )
     if replay.failure:
         return replay.failed_in, replay.failure
-    names = {layer.name for layer in layers}
+    names = {layer.name for layer in layers} | replay.unseen
     for owner, have in counts.items():
         if owner not in names:
             return owner, f"{sum(have):,} parameters of the port that are in no Keras layer"

@@ -103,7 +103,8 @@ def _constrain(trace: Trace) -> Callable[[nn.Module], None] | None:
         parameters = dict(net.named_parameters())
         for name, rule in rules.items():
             pair = places[name]
-            in_keras_order = parameters[pair.torch_name].permute(*np.argsort(pair.axes).tolist())
+            turned = parameters[pair.torch_name].view(pair.turned_shape)
+            in_keras_order = turned.permute(*np.argsort(pair.axes).tolist())
             in_keras_order.copy_(rule(in_keras_order))
 
     return constrain if rules else None

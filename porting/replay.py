@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from lightning_impl.keras_semantics.profile import PROFILES
 from parity_common.command_errors import UserError, did_you_mean
 from porting.converted_port import converted_port
+from porting.layer_ends import Layer, LayerEnds
 from porting.trace import Trace
-from porting.weights import expressions_of, torch_names
+from porting.weights import torch_names
 
 Port = Callable[..., nn.Module]
 
-# Channels of torch's images and their Keras places: `(N, C, H, W)` to `(N, H, W, C)` and back.
-TO_CHANNELS_LAST = (0, 2, 3, 1)
+# The Keras axis of each axis of an image: `(N, C, H, W)` of `(N, H, W, C)`.
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
 
 
@@ -35,12 +35,14 @@ class Replay:
         outputs: Each layer's output in Keras's axis order; the last one, where a layer ran twice.
         failure: What the port raised, in one line, or "".
         failed_in: The layer it was raised in.
+        unseen: Layers that have no place of their own in the port.
     """
 
     names: list[str] = field(default_factory=list)
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
     failure: str = ""
     failed_in: str = ""
+    unseen: set[str] = field(default_factory=set)
 
 
 def load_port(spec: str) -> Port:
@@ -99,24 +101,27 @@ def run(module: nn.Module, trace: Trace) -> Replay:
 
     A layer is a submodule that bears a Keras layer's name, or that the port's `keras_names` says is one, or a
     leaf under no such one. The port returns logits; where it has `probabilities`, that is what is run, for
-    Keras ends in its softmax. Layers that the port's `keras_expressions` names are no modules of it: what the
-    port gives is the output of the last one.
+    Keras ends in its softmax. A converted model's `keras_layers` say of what its layers consist, and where in
+    its forward each of them ends.
     """
     replay = Replay()
     handles = []
     running: list[str] = []
-    for name, layer in _layers(module, {layer.name for layer in trace.layers}):
-        handles.append(layer.register_forward_pre_hook(_enter(name, running)))
-        handles.append(layer.register_forward_hook(_leave(name, running, replay)))
+    layers: Mapping[str, Layer] = getattr(module, "keras_layers", {})
+    parts = {path for layer in layers.values() for path in layer.modules}
+    for path, name, layer in _layers(module, {layer.name for layer in trace.layers}):
+        if path not in parts:
+            handles.append(layer.register_forward_pre_hook(_enter(name, running)))
+            handles.append(layer.register_forward_hook(_leave(name, running, replay, bool(layers))))
+    ends = LayerEnds(module, layers, lambda name, output: _keep(replay, name, output, layers[name].axes))
     try:
-        with torch.no_grad():
-            output = getattr(module, "probabilities", module)(*inputs_of(trace))
-            if isinstance(output, Tensor) and set(trace.outputs) & expressions_of(module):
-                _keep(replay, trace.outputs[0], output)
+        with torch.no_grad(), ends:
+            getattr(module, "probabilities", module)(*inputs_of(trace))
     except Exception as error:  # Whatever the port raises is a finding, and named as one.
         replay.failure = " ".join(f"{type(error).__name__}: {error}".split())
-        replay.failed_in = running[-1] if running else ""
+        replay.failed_in = running[-1] if running else ends.at
     finally:
+        replay.unseen = ends.unseen - replay.outputs.keys()
         for handle in handles:
             handle.remove()
     return replay
@@ -134,18 +139,19 @@ def _arguments(trace: Trace) -> dict[str, Any]:
     return arguments
 
 
-def _layers(module: nn.Module, keras_names: set[str]) -> list[tuple[str, nn.Module]]:
-    found: list[tuple[str, nn.Module]] = []
+def _layers(module: nn.Module, keras_names: set[str]) -> list[tuple[str, str, nn.Module]]:
+    """The path, name and module of each layer."""
+    found: list[tuple[str, str, nn.Module]] = []
     named: list[str] = []
     keras_name_of = {ours: keras for keras, ours in torch_names(module).items()}
     for path, layer in module.named_modules():
         name = keras_name_of.get(path, path)
         if name in keras_names:
             named.append(path)
-            found.append((name, layer))
+            found.append((path, name, layer))
         # A module that is a Keras layer may be built of others: they are its own affair.
         elif path and not any(layer.children()) and not any(path.startswith(f"{outer}.") for outer in named):
-            found.append((name, layer))
+            found.append((path, name, layer))
     return found
 
 
@@ -156,17 +162,22 @@ def _enter(name: str, running: list[str]) -> Callable[..., None]:
     return hook
 
 
-def _leave(name: str, running: list[str], replay: Replay) -> Callable[..., None]:
+def _leave(name: str, running: list[str], replay: Replay, is_extra: bool) -> Callable[..., None]:
     def hook(layer: nn.Module, arguments: Any, output: Any) -> None:
         running.pop()
-        _keep(replay, name, output)
+        # What is no part of a converted model's layers has nothing to be compared with.
+        _keep(replay, name, None if is_extra else output)
 
     return hook
 
 
-def _keep(replay: Replay, name: str, output: Any) -> None:
+def _keep(replay: Replay, name: str, output: Any, axes: Sequence[int] | None = None) -> None:
+    """Keeps an output; its axes are an image's unless they are stated."""
     replay.names.append(name)
     if isinstance(output, Tensor):
-        in_keras_order = output.permute(TO_CHANNELS_LAST) if output.dim() == 4 else output
+        if axes is None:
+            axes = TO_CHANNELS_FIRST if output.dim() == 4 else range(output.dim())
+        # Of another number of axes than Keras's the shape alone is compared.
+        in_keras_order = output.permute(*np.argsort(axes).tolist()) if len(axes) == output.dim() else output
         # A copy: a later layer may work in place on the same memory.
         replay.outputs[name] = in_keras_order.detach().cpu().numpy().copy(order="C")

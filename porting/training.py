@@ -53,12 +53,12 @@ FINAL = 0
 
 def in_keras_order(pair: Pair, tensor: Tensor) -> np.ndarray:
     """A torch tensor of a parameter's shape, with Keras's axes; a copy."""
-    return tensor.detach().cpu().numpy().transpose(np.argsort(pair.axes)).copy(order="C")
+    return pair.to_keras(tensor.detach().cpu().numpy())
 
 
 def in_torch_order(pair: Pair, array: np.ndarray) -> Tensor:
     """A Keras array of a weight's shape, with torch's axes."""
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(pair.axes)))
+    return torch.from_numpy(pair.to_torch(array))
 
 
 def trained_names(trace: Trace) -> list[str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.weight_places import RULES
 from parity_common.command_errors import UserError, did_you_mean
+from porting.keras_file.weight_plan import OTHER_NAMES
 from porting.trace import KerasLayer
 
 
@@ -37,14 +38,47 @@ ONLY_IN_TORCH = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
+class CarriedPlace:
+    """Where a converted model has a Keras weight.
+
+    Attributes:
+        torch_name: Of the parameter or buffer.
+        axes: `torch = keras.transpose(axes).reshape(torch_shape)`.
+        torch_shape: Another than the turned one where torch has two of Keras's axes as one.
+    """
+
+    torch_name: str
+    axes: tuple[int, ...]
+    torch_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Pair:
-    """A weight's name on both sides, and the permutation between them."""
+    """A weight's name on both sides, and the permutation between them.
+
+    Attributes:
+        torch_shape: None where it is `turned_shape`.
+    """
 
     keras_name: str
     keras_shape: tuple[int, ...]
     torch_name: str
     axes: tuple[int, ...]
     layer: str
+    torch_shape: tuple[int, ...] | None = None
+
+    @property
+    def turned_shape(self) -> tuple[int, ...]:
+        """Keras's axes in torch's order."""
+        return tuple(self.keras_shape[axis] for axis in self.axes)
+
+    def to_torch(self, array: np.ndarray) -> np.ndarray:
+        """A Keras array of the weight's shape as torch has it; a copy."""
+        return array.transpose(self.axes).reshape(self.torch_shape or self.turned_shape).copy(order="C")
+
+    def to_keras(self, array: np.ndarray) -> np.ndarray:
+        """The way back."""
+        return array.reshape(self.turned_shape).transpose(np.argsort(self.axes)).copy(order="C")
 
 
 def torch_names(module: nn.Module) -> Mapping[str, str]:
@@ -55,9 +89,14 @@ def torch_names(module: nn.Module) -> Mapping[str, str]:
     return getattr(module, "keras_names", {})
 
 
-def expressions_of(module: nn.Module) -> frozenset[str]:
-    """The Keras layers without weights that are expressions in a port's forward, and no modules of it."""
-    return frozenset(getattr(module, "keras_expressions", ()))
+def carried_places(module: nn.Module, layer: KerasLayer) -> Mapping[str, CarriedPlace]:
+    """Where a converted model has a layer's weights, by Keras's names; of any other port nothing is known."""
+    places = getattr(module, "keras_places", {}).get(layer.name, {})
+    return {
+        weight.name: places[name]
+        for weight in layer.weights
+        if (name := OTHER_NAMES.get((layer.class_name, weight.name), weight.name)) in places
+    }
 
 
 def pairs(layers: Iterable[KerasLayer], module: nn.Module) -> list[Pair]:
@@ -73,9 +112,16 @@ def pairs(layers: Iterable[KerasLayer], module: nn.Module) -> list[Pair]:
     found = []
     names = torch_names(module)
     for layer in layers:
+        carried = carried_places(module, layer)
         for weight in layer.weights:
             places = RULES.get(layer.class_name)
             keras_name = f"{layer.name}/{weight.name}"
+            if weight.name in carried:
+                own = carried[weight.name]
+                found.append(
+                    Pair(keras_name, weight.shape, own.torch_name, own.axes, layer.name, own.torch_shape)
+                )
+                continue
             if places is None:
                 raise TransferError(f"{keras_name}: no rule for the class {layer.class_name}", layer.name)
             if weight.name not in places:
@@ -115,7 +161,7 @@ def keras_to_torch(arrays: Mapping[str, np.ndarray], layers: Iterable[KerasLayer
     for pair in expected:
         array, tensor = arrays[pair.keras_name], tensors[pair.torch_name]
         _check_fit(pair, tuple(array.shape), tensor)
-        ours = torch.from_numpy(array.transpose(pair.axes).copy(order="C"))
+        ours = torch.from_numpy(pair.to_torch(array))
         if ours.dtype != tensor.dtype:
             raise TransferError(
                 f"{pair.keras_name} is {array.dtype}, but {pair.torch_name} of the port is {tensor.dtype}",
@@ -144,9 +190,8 @@ def torch_to_keras(module: nn.Module, layers: Iterable[KerasLayer]) -> dict[str,
     for pair in expected:
         tensor = tensors[pair.torch_name]
         _check_fit(pair, pair.keras_shape, tensor)
-        inverse = np.argsort(pair.axes)
         # A copy: the caller's arrays must not change when the module trains on.
-        arrays[pair.keras_name] = tensor.detach().cpu().numpy().transpose(inverse).copy(order="C")
+        arrays[pair.keras_name] = pair.to_keras(tensor.detach().cpu().numpy())
     return arrays
 
 
@@ -178,12 +223,16 @@ def _check_names(expected: list[Pair], arrays: Mapping[str, object], tensors: Ma
 
 def _check_fit(pair: Pair, keras_shape: tuple[int, ...], tensor: Tensor) -> None:
     """Raises TransferError unless the Keras array, permuted, has the tensor's shape."""
-    fits = len(keras_shape) == len(pair.axes) and tensor.dim() == len(pair.axes)
-    if not fits or tuple(keras_shape[axis] for axis in pair.axes) != tuple(tensor.shape):
-        wanted = tuple(tensor.shape)
-        in_keras_order = f", {tuple(wanted[axis] for axis in np.argsort(pair.axes))} in Keras's order"
+    wanted = tuple(tensor.shape)
+    turned = tuple(keras_shape[axis] for axis in pair.axes) if len(keras_shape) == len(pair.axes) else None
+    if turned is not None and pair.torch_shape is not None and turned == pair.turned_shape:
+        turned = pair.torch_shape
+    if turned != wanted:
+        in_keras_order = ""
+        if len(wanted) == len(pair.axes):
+            in_keras_order = f", {tuple(wanted[axis] for axis in np.argsort(pair.axes))} in Keras's order"
         raise TransferError(
             f"{pair.keras_name} is {tuple(keras_shape)}, but {pair.torch_name} of the port is {wanted}"
-            + (in_keras_order if len(wanted) == len(pair.axes) else ""),
+            f"{in_keras_order}",
             pair.layer,
         )

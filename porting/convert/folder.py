@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.torch import save_file
 
 from lightning_impl.keras_semantics.optimizers.stored import save_state
@@ -21,7 +24,9 @@ from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import lightning_module
 from porting.convert.readme import has_training, readme
 from porting.converted_port import LAYERS_FILE
+from porting.emit.layer_ends import layers_in
 from porting.emit.state import module_of
+from porting.rules.piece import Carry
 
 WRITTEN = (
     "README.md",
@@ -100,7 +105,7 @@ def write_conversion(
     (folder / "model.py").write_text(conversion.text, encoding="utf-8")
     tensors = {name: tensor.contiguous() for name, tensor in conversion.net.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors")
-    said = {"class": conversion.source.class_name, "layers": list(_layers(conversion))}
+    said = {"class": conversion.source.class_name, "layers": list(_layers(conversion, compiled))}
     (folder / LAYERS_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     remain: list[str] = []
     if has_training(conversion):
@@ -114,8 +119,9 @@ def write_conversion(
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _layers(conversion: Conversion) -> Iterator[dict[str, Any]]:
-    """Every layer, its module, or None of an expression in forward, and where its weights are."""
+def _layers(conversion: Conversion, compiled: Compiled) -> Iterator[dict[str, Any]]:
+    """Every layer, its modules, where it ends, where its weights are, and whether Keras trains them."""
+    layers = layers_in(conversion.source.runs, conversion.program)
     for path, piece in layers_of(conversion.program):
         module = module_of(conversion.source, path) if (path, "") in conversion.source.places else None
         weights = [
@@ -123,10 +129,27 @@ def _layers(conversion: Conversion) -> Iterator[dict[str, Any]]:
                 "name": name,
                 "shape": list(array.shape),
                 "torch": f"{module}.{piece.weights[name].attribute}",
-                "axes": list(piece.weights[name].axes or range(len(array.shape))),
+                **_turned(piece.weights[name], array.shape),
             }
             for name, array in conversion.file.weights.get(path, {}).items()
             # Some count what training has seen.
             if piece.weights[name].attribute
         ]
-        yield {"keras": "/".join(path), "torch": module, "weights": weights}
+        yield {
+            "keras": "/".join(path),
+            "torch": module,
+            **asdict(layers[path]),
+            "trains": module not in compiled.frozen,
+            "in_inference": module in compiled.frozen_norms,
+            "weights": weights,
+        }
+
+
+def _turned(place: Carry, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The axes that turn a weight of Keras's, and its shape then; neither where it is turned otherwise."""
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    axes = list(place.axes or range(len(shape)))
+    carried = place.carried(numbers)
+    if not np.array_equal(carried.ravel(), numbers.transpose(axes).ravel()):
+        return {"axes": None, "torch_shape": None}
+    return {"axes": axes, "torch_shape": list(carried.shape)}

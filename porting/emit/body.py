@@ -30,11 +30,14 @@ class Body:
         modules: Of the constructor.
         lines: Of forward; None: the modules are a chain.
         places: The attribute of each module that holds weights, "block1.conv" of one in a block.
+        run: Of a model: its operations in the order in which forward makes them, those in blocks among them,
+            each with the attribute of its module, or None of an expression.
     """
 
     modules: tuple[Module, ...]
     lines: tuple[Line, ...] | None
     places: Mapping[ModuleKey, str]
+    run: tuple[tuple[Operation, str | None], ...] = ()
 
 
 def model_body(
@@ -63,6 +66,7 @@ def model_body(
     taken: list[str] = []
     modules, lines = [], []
     places: dict[ModuleKey, str] = {}
+    run: list[tuple[Operation, str | None]] = []
     blocks = 0
     for item in items:
         blocks += isinstance(item, BlockUse)
@@ -72,16 +76,16 @@ def model_body(
             modules.append(Module(name, _made(item, classes), _remark(item, shapes)))
         if isinstance(item, BlockUse):
             lines.append(Line(f"self.{name}({{}})", (item.input,), (item.output,)))
-            places |= {
-                key: f"{name}.{inner}"
-                for place, inner in inside[item.block.number].items()
-                if (key := item.operations[place].key) is not None
-            }
+            names = {place: f"{name}.{inner}" for place, inner in inside[item.block.number].items()}
+            run += [(operation, names.get(place)) for place, operation in enumerate(item.operations)]
+            keys = {item.operations[place].key: inner for place, inner in names.items()}
+            places |= {key: inner for key, inner in keys.items() if key is not None}
             continue
         lines.append(_line(item, name))
+        run.append((item, name))
         if name is not None and item.key is not None:
             places[item.key] = name
-    return Body(tuple(modules), None if chain else tuple(lines), places)
+    return Body(tuple(modules), None if chain else tuple(lines), places, tuple(run))
 
 
 def block_body(block: Block, uses: Sequence[BlockUse], parameters: Sequence[str]) -> Body:

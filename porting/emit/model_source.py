@@ -13,9 +13,10 @@ from porting.emit.classes import ClassSource, shape_text
 from porting.emit.folding import BlockUse, Item, fold
 from porting.emit.forward import forward_lines
 from porting.emit.names import attribute_name, block_class_name, class_name, plain_text
-from porting.emit.operations import ModuleKey, Operations, operations_of
+from porting.emit.operations import ModuleKey, Operation, Operations, operations_of
 from porting.graph import LayerPath
 from porting.helpers import HELPERS
+from porting.output_shapes import Shape
 from porting.program import Program, Statement
 from porting.rules.piece import Value
 
@@ -52,6 +53,21 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
+class ModelRun:
+    """What a model does in its forward, and in `probabilities` behind it.
+
+    Attributes:
+        steps: Its operations in order, each with the attribute of its module, or None of an expression.
+        inputs: The tensors that it takes, and their shapes as torch has them.
+        given: Each call of a layer, and the tensor that it gives.
+    """
+
+    steps: tuple[tuple[Operation, str | None], ...]
+    inputs: Mapping[int, Shape]
+    given: tuple[tuple[LayerPath, int], ...]
+
+
+@dataclass(frozen=True)
 class ModelSource:
     """A model.py.
 
@@ -60,12 +76,14 @@ class ModelSource:
         class_name: The model's class.
         places: The attribute, from the model's class on, of each module that may hold weights.
         gives_logits: Whether forward stops before the activation at the model's end.
+        runs: What each model, those inside by their layer's path, does in its forward.
     """
 
     text: str
     class_name: str
     places: Mapping[ModuleKey, str]
     gives_logits: bool
+    runs: Mapping[LayerPath, ModelRun]
 
 
 def model_source(program: Program, name: str, origin: str) -> ModelSource:
@@ -81,7 +99,7 @@ def model_source(program: Program, name: str, origin: str) -> ModelSource:
     helpers = _helper_sources("\n".join(writer.classes))
     own = [f"from {module} import {function}" for module, function in writer.custom(program)]
     parts = [f'"""{root}: {plain_text(origin)}."""', _HEAD, *own, *helpers, *writer.classes]
-    return ModelSource("\n\n".join(parts), root, writer.places, writer.root_gives_logits)
+    return ModelSource("\n\n".join(parts), root, writer.places, writer.root_gives_logits, writer.runs)
 
 
 class _Writer:
@@ -92,6 +110,7 @@ class _Writer:
         self.classes: list[str] = []
         self.places: dict[ModuleKey, str] = {}
         self.root_gives_logits = False
+        self.runs: dict[LayerPath, ModelRun] = {}
 
     def write(self, program: Program, path: LayerPath, name: str) -> str:
         """Writes a model's class behind those it needs.
@@ -102,13 +121,16 @@ class _Writer:
             name: The class's.
         """
         self.taken.add(name)
-        model = operations_of(program)
-        model, end = _without_end(model) if not path else (model, None)
+        whole = operations_of(program)
+        model, end = _without_end(whole) if not path else (whole, None)
         self.root_gives_logits |= end is not None
         items = fold(model)
         classes = {**self._blocks(items, name), **self._models(items)}
         shapes = [value.torch_shape for value in program.inputs]
-        body = model_body(items, dict(zip(model.inputs, shapes, strict=True)), model.outputs, classes)
+        taken = dict(zip(model.inputs, shapes, strict=True))
+        body = model_body(items, taken, model.outputs, classes)
+        last = () if end is None else ((replace(whole.operations[-1], function=end), None),)
+        self.runs[path] = ModelRun((*body.run, *last), taken, whole.given)
         for key, place in body.places.items():
             self.places[key] = place
         inputs = _input_names(program)

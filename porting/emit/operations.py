@@ -26,7 +26,7 @@ class Operation:
     Attributes:
         inputs: The tensors it takes, by number.
         outputs: Those it gives; several of a model inside only.
-        layer: The Keras layer's name.
+        path: The Keras layer's.
         key: Which module it is; None of a merge.
         make: The module; None of a merge.
         function: The operation as an expression of its inputs; None: it has to be a module.
@@ -36,12 +36,17 @@ class Operation:
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    layer: str
+    path: LayerPath
     key: ModuleKey | None
     make: Make | None
     function: str | None
     program: Program | None
     shapes: tuple[Shape, ...]
+
+    @property
+    def layer(self) -> str:
+        """The Keras layer's name."""
+        return self.path[-1]
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,13 @@ class Operations:
         operations: In an order in which they can run.
         inputs: The tensors that the model takes.
         outputs: Those that it gives.
+        given: Each call of a layer that is no model: the layer, and the tensor that it gives.
     """
 
     operations: tuple[Operation, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    given: tuple[tuple[LayerPath, int], ...] = ()
 
 
 class _Numbering:
@@ -80,9 +87,8 @@ class _Numbering:
     ) -> int:
         output = self.new()
         key = None if suffix is None else (statement.path, suffix)
-        layer = statement.layer.name
         self.operations.append(
-            Operation(tuple(inputs), (output,), layer, key, make, function, None, (shape,))
+            Operation(tuple(inputs), (output,), statement.path, key, make, function, None, (shape,))
         )
         return output
 
@@ -93,6 +99,7 @@ def operations_of(program: Program) -> Operations:
     tensors: dict[TensorRef, int] = {ref: numbering.new() for ref in program.graph.inputs}
     # Two branches may ask for the same other order of a tensor.
     turned: dict[tuple[int, Order], int] = {}
+    gives: list[tuple[LayerPath, int]] = []
     for statement in program.statements:
         given = [tensors[ref] for ref in statement.call.inputs]
         if statement.program is not None:
@@ -100,17 +107,16 @@ def operations_of(program: Program) -> Operations:
             shapes = tuple(value.torch_shape for value in statement.outputs)
             key = (statement.path, "")
             numbering.operations.append(
-                Operation(
-                    tuple(given), outputs, statement.layer.name, key, None, None, statement.program, shapes
-                )
+                Operation(tuple(given), outputs, statement.path, key, None, None, statement.program, shapes)
             )
         else:
             outputs = (_apply(statement, given, numbering, turned),)
+            gives.append((statement.path, outputs[0]))
         for number, output in enumerate(outputs):
             tensors[TensorRef(statement.call.layer, statement.call.number, number)] = output
     ends = tuple(tensors[ref] for ref in program.graph.outputs)
     starts = tuple(tensors[ref] for ref in program.graph.inputs)
-    return Operations(_branch_by_branch(numbering.operations, ends), starts, ends)
+    return Operations(_branch_by_branch(numbering.operations, ends), starts, ends, tuple(gives))
 
 
 def _apply(
