@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -119,6 +121,27 @@ def swapped_branches(statement: Statement) -> Statement:
 def cut_gradient(statement: Statement) -> Statement:
     """The same output, but no gradient reaches the first of two branches."""
     return replace(statement, piece=replace(_piece(statement), merge="{0}.detach() + {1}"))
+
+
+def float32_of_bits(bits: int) -> Callable[[Statement], Statement]:
+    """A difference whose first tensor has fewer bits in float32, as TF32's 11 on a GPU; float64 is right."""
+
+    def fault(statement: Statement) -> Statement:
+        rounded = f"torch.ldexp(({{0}}.frexp()[0] * 2**{bits}).round() / 2**{bits}, {{0}}.frexp()[1])"
+        first = f"({{0}} + ({rounded} - {{0}}).detach() if {{0}}.dtype == torch.float32 else {{0}})"
+        return replace(statement, piece=replace(_piece(statement), merge=f"{first} - {{1}}"))
+
+    return fault
+
+
+def with_small_draw(recording: Recording, *names: str) -> Recording:
+    """The recording, as if Keras's round-off had all but vanished in outputs of these names by chance."""
+    changed = copy.copy(recording)
+    changed._arrays = dict(recording._arrays)
+    for batch, name, kept in product(recording.batches, names, ("value", "norm")):
+        exact = recording._arrays[f"float64/{batch}/{kept}/{name}"]
+        changed._arrays[f"float32/{batch}/{kept}/{name}"] = exact.astype("float32")
+    return changed
 
 
 def _piece(statement: Statement) -> Piece:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from parity_common.command_errors import UserError
@@ -15,6 +16,7 @@ from porting.layer_ends import End, Layer
 from porting.weights import CarriedPlace
 
 LAYERS_FILE = "layers.json"
+_NO_PART = "in_keras_alone_"
 
 
 def converted_port(folder: Path) -> Callable[[], nn.Module]:
@@ -53,6 +55,8 @@ def converted_port(folder: Path) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         net = made()
         net.keras_names, net.keras_layers, net.keras_places = modules, layers, places
+        for layer in said["layers"]:
+            _hold_what_plays_no_part(net, layer)
         for path, part in net.named_modules():
             if path in frozen:
                 part.requires_grad_(False)
@@ -77,7 +81,19 @@ def _layer(said: dict[str, Any]) -> Layer:
 def _places(said: dict[str, Any]) -> dict[str, CarriedPlace]:
     """Where a layer's weights are, but of those whose axes alone do not say how they were turned."""
     return {
-        weight["name"]: CarriedPlace(weight["torch"], tuple(weight["axes"]), tuple(weight["torch_shape"]))
+        weight["name"]: CarriedPlace(
+            weight["torch"] or f"{said['torch']}.{_NO_PART}{weight['name']}",
+            tuple(weight["axes"]),
+            tuple(weight["torch_shape"]),
+        )
         for weight in said["weights"]
         if weight["axes"] is not None
     }
+
+
+def _hold_what_plays_no_part(net: nn.Module, said: dict[str, Any]) -> None:
+    """Gives a layer the weights that the model does without: an audit counts every array."""
+    for weight in said["weights"]:
+        if weight["torch"] is None and said["torch"] is not None:
+            held = torch.zeros(weight["shape"], dtype=getattr(torch, weight["dtype"]))
+            net.get_submodule(said["torch"]).register_buffer(f"{_NO_PART}{weight['name']}", held)

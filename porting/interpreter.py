@@ -6,6 +6,7 @@ what it gives is compared with Keras layer by layer, and the converted code with
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
@@ -51,8 +52,15 @@ class Interpreter(nn.Module):
 
     def _run(self, program: Program, inputs: tuple[Tensor, ...], saw: Saw | None) -> tuple[Tensor, ...]:
         tensors = dict(zip(program.graph.inputs, inputs, strict=True))
+        uses = Counter(ref for statement in program.statements for ref in statement.call.inputs)
+        uses.update(program.graph.outputs)
         for statement in program.statements:
             given = tuple(tensors[ref] for ref in statement.call.inputs)
+            uses.subtract(statement.call.inputs)
+            for ref in set(statement.call.inputs):
+                # Nothing is held longer than it is needed: a deep net's tensors are larger than its weights.
+                if not uses[ref]:
+                    del tensors[ref]
             outputs = self._outputs(statement, given, saw)
             if saw is not None:
                 pairs = zip(outputs, statement.outputs, strict=True)

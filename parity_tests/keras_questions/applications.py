@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-# Sides in pixels: those that a net takes at least, or few; VGG16's dense layers grow with them.
+from keras_reference.record_file import draw_input
+
+# Sides in pixels: those that a net takes at least, or few. VGG16's dense layers grow with them, and float64
+# Keras takes minutes for the convolutions of ConvNeXt, 7 x 7 and one for each channel.
 SIDES = {
     "VGG16": 64,
     "ResNet50": 96,
@@ -20,7 +23,7 @@ SIDES = {
     "EfficientNetB0": 96,
     "EfficientNetV2B0": 96,
     "NASNetMobile": 224,
-    "ConvNeXtTiny": 96,
+    "ConvNeXtTiny": 48,
 }
 
 
@@ -36,8 +39,14 @@ def write(keras, name, folder):
 
 
 def _settle(model, side):
-    """Statistics of some images, factors and summands that do something: a deep net gives nothing else."""
+    """Statistics of images like the recorder's, factors and summands that do something.
+
+    A deep net gives nothing else. Of images that vary 255 times as much, as those of a net that scales them
+    itself do, or in blocks instead of pixels, its softmax is certain, and leaves no gradient to compare.
+    """
     random = np.random.RandomState(2)
+    scales = any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in model.layers)
+    images = draw_input(2, "settling", (4, side, side, 3), 0.0, 255.0 if scales else 1.0, 0.5)
     normalising = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     kept = [layer.momentum for layer in normalising]
     for layer in normalising:
@@ -46,6 +55,6 @@ def _settle(model, side):
         layer.set_weights(
             [*(each + random.uniform(-0.2, 0.2, each.shape) for each in affine), mean, variance]
         )
-    model(random.uniform(0, 1, (4, side, side, 3)).astype("float32"), training=True)
+    model(images.astype("float32"), training=True)
     for layer, momentum in zip(normalising, kept, strict=True):
         layer.momentum = momentum

@@ -159,7 +159,20 @@ def _cancelling(keras):
     return keras.Model(image, layers.Subtract(name="difference")(sides))
 
 
+def _near_ties(keras):
+    """Activations so small that all of a window are near ties (D52), of which some overlap."""
+    layers = keras.layers
+    frames = keras.Input((5, 9, 8, 2), name="frames")
+    hidden = layers.Conv3D(3, 3, name="conv")(frames)
+    hidden = layers.Rescaling(1e-6, name="small")(hidden)
+    hidden = layers.MaxPooling3D((2, 3, 2), strides=2, padding="same", name="pool")(hidden)
+    hidden = layers.Rescaling(1e6, name="large")(hidden)
+    hidden = layers.MaxPooling3D((1, 2, 2), name="plain")(hidden)
+    return keras.Model(frames, layers.Dense(2, name="dense")(layers.Flatten(name="flat")(hidden)))
+
+
 _CASES = {
+    "near_ties": _near_ties,
     "adapted": _adapted,
     "sequential": _sequential,
     "functional": _functional,

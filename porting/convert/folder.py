@@ -128,12 +128,12 @@ def _layers(conversion: Conversion, compiled: Compiled) -> Iterator[dict[str, An
             {
                 "name": name,
                 "shape": list(array.shape),
-                "torch": f"{module}.{piece.weights[name].attribute}",
+                # Some, such as a count of what training has seen, play no part.
+                "torch": f"{module}.{attribute}" if (attribute := piece.weights[name].attribute) else None,
+                "dtype": np.dtype(array.dtype).name,
                 **_turned(piece.weights[name], array.shape),
             }
             for name, array in conversion.file.weights.get(path, {}).items()
-            # Some count what training has seen.
-            if piece.weights[name].attribute
         ]
         yield {
             "keras": "/".join(path),
@@ -147,8 +147,12 @@ def _layers(conversion: Conversion, compiled: Compiled) -> Iterator[dict[str, An
 
 def _turned(place: Carry, shape: tuple[int, ...]) -> dict[str, Any]:
     """The axes that turn a weight of Keras's, and its shape then; neither where it is turned otherwise."""
-    numbers = np.arange(math.prod(shape)).reshape(shape)
     axes = list(place.axes or range(len(shape)))
+    turned = [shape[axis] for axis in axes]
+    if place.then is None:
+        return {"axes": axes, "torch_shape": turned}
+    # Only a layer's smaller weights are, and recurrent ones: numbers in their places tell how.
+    numbers = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
     carried = place.carried(numbers)
     if not np.array_equal(carried.ravel(), numbers.transpose(axes).ravel()):
         return {"axes": None, "torch_shape": None}

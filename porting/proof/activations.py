@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from porting.proof.own_error import OwnErrors
 from porting.proof.port import Run
 from porting.proof.precision import Precision
-from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Kept, Recording
+from porting.proof.recording import RANDOM, Kept, Recording
 from porting.proof.residuals import Figure, allowed, apart, typical_norm
 from porting.proof.verdict import LAYERS, OUTPUTS, Line, shape_text
 
@@ -14,7 +15,7 @@ Runs = dict[tuple[str, str], Run]
 """By dtype and batch."""
 
 
-def call_lines(runs: Runs, recording: Recording, precision: Precision) -> Iterator[Line]:
+def call_lines(runs: Runs, recording: Recording, precision: Precision, own: OwnErrors) -> Iterator[Line]:
     """Every call of a layer, in the order in which Keras made them."""
     names = {call["name"] for call in recording.calls}
     for call in recording.calls:
@@ -33,14 +34,17 @@ def call_lines(runs: Runs, recording: Recording, precision: Precision) -> Iterat
                     fault = f"of shape {shape_text((None, *have[1:]))}"
                 else:
                     judged = precision.of_call(call["name"], dtype)
-                    figure = _figure(recording, dtype, batch, name, output, judged)
+                    bound = allowed(judged, own.of(dtype, batch, name), "forward")
+                    figure = Figure(_residual(recording, dtype, batch, name, output), bound)
                     figures[key] = max(figure, figures.get(key, figure), key=lambda each: each.share)
         yield Line(LAYERS, call["name"], call["class"], shape, figures, fault)
     for name in dict.fromkeys(name for run in runs.values() for name in run.calls if name not in names):
         yield Line(LAYERS, name, "call", fault="Keras makes no such call")
 
 
-def output_lines(runs: Runs, recording: Recording, precision: Precision, of: str) -> Iterator[Line]:
+def output_lines(
+    runs: Runs, recording: Recording, precision: Precision, own: OwnErrors, of: str
+) -> Iterator[Line]:
     """The model's outputs."""
     for number, shape in enumerate(recording.said["outputs"]):
         figures, fault = {}, ""
@@ -52,16 +56,12 @@ def output_lines(runs: Runs, recording: Recording, precision: Precision, of: str
             else:
                 array, name = run.outputs[number], f":{number}"
                 ours = recording.keep(name, array, len(recording.inputs(batch)[0]))
-                figures[f"{dtype} {batch}"] = _figure(
-                    recording, dtype, batch, name, ours, precision.of_outputs(dtype)
-                )
+                bound = allowed(precision.of_outputs(dtype), own.of(dtype, batch, name), "forward")
+                residual = _residual(recording, dtype, batch, name, ours)
+                figures[f"{dtype} {batch}"] = Figure(residual, bound)
         yield Line(OUTPUTS, f"output {number}", of, shape_text(shape), figures, fault)
 
 
-def _figure(recording: Recording, dtype: str, batch: str, name: str, ours: Kept, judged: str) -> Figure:
-    theirs = recording.output(dtype, batch, name)
+def _residual(recording: Recording, dtype: str, batch: str, name: str, ours: Kept) -> float:
     typical = typical_norm(recording.output(dtype, RANDOM, name))
-    own = None
-    if FLOAT64 in recording.dtypes:
-        own = apart(recording.output(FLOAT32, batch, name), recording.output(FLOAT64, batch, name), typical)
-    return Figure(apart(ours, theirs, typical), allowed(judged, own, "forward"))
+    return apart(ours, recording.output(dtype, batch, name), typical)

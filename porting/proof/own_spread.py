@@ -3,7 +3,8 @@
 In float32 a ReLU or a pooling may switch at a tie in one computation and not in another, and every gradient
 behind it is another: in Keras and the port, and in the port and a copy of it whose weights are changed in
 their last bits (porting/last_bits.py). A fault is in all copies alike, and shows in float64, too, where such
-ties do not occur: only arrays that hold there are looked at again.
+ties do not occur: only arrays that hold there are looked at again. Where Keras has no float64, as of
+MaxPooling3D, the copies alone decide.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _RUN = f"{FLOAT32} {RANDOM}"
 def allow_own_spread(
     lines: dict[str, Line], program: Program, weights: Weights, recording: Recording
 ) -> list[str]:
-    """Judges gradients once more where float32 does not hold and float64 does.
+    """Judges gradients once more where float32 does not hold, and float64 does or is not there.
 
     Args:
         lines: Of the gradients, by name. Changed in place.
@@ -45,7 +46,8 @@ def allow_own_spread(
     Returns:
         The names of those that were allowed more.
     """
-    over = [name for name, line in lines.items() if _is_over(line)]
+    has_float64 = FLOAT64 in recording.dtypes
+    over = [name for name, line in lines.items() if _is_over(line, has_float64)]
     if not over:
         return []
     own = _gradients(program, weights, recording, None)
@@ -66,10 +68,13 @@ def allow_own_spread(
     return [name for name in over if lines[name].holds]
 
 
-def _is_over(line: Line) -> bool:
+def _is_over(line: Line, has_float64: bool) -> bool:
     figures = line.figures
-    is_over = _RUN in figures and not figures[_RUN].holds
-    return is_over and any(name.startswith(FLOAT64) and figure.holds for name, figure in figures.items())
+    if line.fault or _RUN not in figures or figures[_RUN].holds:
+        return False
+    if not has_float64:
+        return True
+    return any(name.startswith(FLOAT64) and figure.holds for name, figure in figures.items())
 
 
 def _gradients(

@@ -25,6 +25,8 @@ FLOAT64_OF_FLOAT32 = 2.0**-29
 FLOAT64_ERRORS = 16.0
 # An example whose output almost cancels out is measured by this share of the others'.
 LEAST_SHARE = 1e-3
+TELLING = 1e-2
+"""A residual that may be larger than this tells nothing: round-off decides what is compared."""
 # Outputs that differ less between the random inputs say little (record_file.py draws them so that they do).
 LEAST_SPREAD = 1e-3
 
@@ -45,6 +47,11 @@ class Figure:
     def holds(self) -> bool:
         """Whether it is not larger; of no number it is not."""
         return bool(self.residual <= self.allowed)
+
+    @property
+    def tells(self) -> bool:
+        """Whether its bound is narrow enough for a fault to be seen."""
+        return self.allowed <= TELLING
 
     @property
     def share(self) -> float:

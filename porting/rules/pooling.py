@@ -32,9 +32,13 @@ def _pooling(kind: str) -> Callable[[Site], Piece]:
         same = pads and not alike
         make = Make(f"{'Same' if same else 'nn.'}{kind}Pool{axes}d", {"kernel_size": short(window)}, keywords)
         differences = () if not pads else ("D07",) if kind == "Max" else ("D07", "D12")
-        return Piece((Step(make),), orders=(order,), order=order, differences=differences)
+        notes = (NEAR_TIES,) if (kind, axes) == ("Max", 3) else ()
+        return Piece((Step(make),), orders=(order,), order=order, differences=differences, notes=notes)
 
     return rule
+
+
+NEAR_TIES = "gives each near tie the whole gradient in TensorFlow on a CPU, here one value has it (D52)"
 
 
 def global_average_pooling(site: Site) -> Piece:
