@@ -106,7 +106,7 @@ def test_converted_application_climbs_every_rung(
 @pytest.mark.parametrize(
     ("case", "cut", "layer"),
     [
-        ("branches", ("F.relu(self.stem(", "F.relu6(self.stem("), "stem"),
+        ("branches", ("x = F.relu(x)", "x = F.relu6(x)"), "stem"),
         ("branches", ("F.silu(", "F.gelu("), "left"),
         ("branches", ("F.silu(self.left(x))", "self.left(x)"), "left"),
         ("branches", ("torch.clamp(0.2 * ", "torch.clamp(0.3 * "), "right"),

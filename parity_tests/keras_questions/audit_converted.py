@@ -33,10 +33,11 @@ def chain(keras):
 
 
 def branches(keras):
-    """Activations are calls in forward, and so are other layers."""
+    """Activations are calls in forward, and so are other layers; one layer has a weight that does nothing."""
     layers = keras.layers
     images = keras.Input((13, 10, 3), name="images")
     scaled = layers.Rescaling(30.0, offset=-15.0, name="rescale")(images)
+    scaled = layers.Normalization(name="norm")(scaled)
     x = layers.Conv2D(6, 3, activation="relu", padding="same", name="stem")(scaled)
     y = layers.Conv2D(6, 3, activation="swish", padding="same", name="left")(x)
     y = layers.Activation("linear", name="as_it_is")(y)
