@@ -128,8 +128,8 @@ def test_second_run_is_byte_identical(
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("case", TRAINED)
 def test_training_goes_on_as_in_keras(converted: Made, keras_files: Made, case: str, profile: str) -> None:
-    ours = _trained_on(converted(case, profile, "float64"), case)
-    after = _after(keras_files(case, profile, "float64"), profile)
+    ours = trained_on(converted(case, profile, "float64"), case)
+    after = state_after(keras_files(case, profile, "float64"), SUFFIXES[profile])
     for name, theirs in after.items():
         # TensorFlow's fused kernel, whose variance is unbiased, is there in 32 bits alone (D03).
         if profile == "tf2.4" and name.endswith("running_var"):
@@ -142,8 +142,8 @@ def test_training_goes_on_as_in_keras(converted: Made, keras_files: Made, case: 
 # Not chain: the gradient of a bias before BatchNormalization is round-off alone (D29).
 @pytest.mark.parametrize("case", ["residual", "binary"])
 def test_training_goes_on_in_float32(converted: Made, keras_files: Made, case: str) -> None:
-    ours = _trained_on(converted(case, "tf2.4"), case, torch.float32)
-    for name, theirs in _after(keras_files(case, "tf2.4"), "tf2.4").items():
+    ours = trained_on(converted(case, "tf2.4"), case, torch.float32)
+    for name, theirs in state_after(keras_files(case, "tf2.4"), "h5").items():
         residual = float((ours[name] - theirs).abs().max() / theirs.abs().max())
         assert residual < 2e-5, f"{name}: {residual:.1e}"
 
@@ -171,11 +171,11 @@ def test_every_part_of_the_training_matters(
     assert cut[0] in text
     (tmp_path / "lightning_module.py").write_text(text.replace(*cut))
     try:
-        ours = _trained_on(tmp_path, case)
+        ours = trained_on(tmp_path, case)
     except UserError:
         # The state of another optimizer, or of other weights.
         return
-    after = _after(keras_files(case, "tf2.4", "float64"), "tf2.4")
+    after = state_after(keras_files(case, "tf2.4", "float64"), "h5")
     worst = max(
         float((ours[name] - theirs).abs().max() / theirs.abs().max())
         for name, theirs in after.items()
@@ -198,7 +198,7 @@ def test_plain_torch_trains_and_says_what_differs(converted: Made) -> None:
     readme = (folder / "README.md").read_text()
     for number in ("D28", "D34", "D38"):
         assert number in readme
-    trained = _trained_on(folder, "residual", torch.float32, learning_rate=0.01)
+    trained = trained_on(folder, "residual", torch.float32, learning_rate=0.01)
     start = load_file(folder / "weights.safetensors")
     assert not torch.equal(trained["class_.weight"], start["class_.weight"])
     assert torch.equal(trained["stem_bn.weight"], start["stem_bn.weight"])
@@ -329,18 +329,19 @@ def test_converted_folder_is_the_port_of_an_audit(converted: Made) -> None:
         load_port(str(REPOSITORY))
 
 
-def _after(folder: Path, profile: str) -> dict[str, torch.Tensor]:
+def state_after(folder: Path, suffix: str) -> dict[str, torch.Tensor]:
     """The state of the converted model that Keras saved at the end."""
-    file = read_keras_file(folder / f"after.{SUFFIXES[profile]}")
+    file = read_keras_file(folder / f"after.{suffix}")
     net = convert_file(file, profile_of(file), "model").net
     return {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
 
 
-def _trained_on(
+def trained_on(
     folder: Path, case: str, dtype: torch.dtype = torch.float64, **arguments: float
 ) -> dict[str, torch.Tensor]:
     """The state of a converted model's net after the steps that Keras made behind the save."""
     shapes = {"chain": ((20, 18, 3), 5), "residual": ((16, 17, 3), 4)}
+    shapes |= {case: ((9, 9, 2), 4)} if case.startswith("between") else {}
     shapes |= {"binary": ((9, 9, 2), 2), "slotless": ((9, 9, 2), 4), "sequence": ((6, 5), 3)}
     images, labels = draw_batches(*shapes[case])
     inputs = torch.from_numpy(images[STEPS_BEFORE:]).to(dtype)

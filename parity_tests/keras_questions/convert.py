@@ -40,6 +40,9 @@ def write(keras, case, folder, suffix, dtype):
     for step in range(STEPS_BEFORE + STEPS_AFTER):
         if step == STEPS_BEFORE:
             model.save(str(path / f"model.{suffix}"))
+            if str(case).startswith("between"):
+                # Keras goes on from the file, too.
+                model = keras.models.load_model(str(path / f"model.{suffix}"))
         losses.append(float(np.ravel(model.train_on_batch(images[step].astype(dtype), labels[step]))[0]))
     model.save(str(path / f"after.{suffix}"))
     # Keras averages over the calls where the metrics are not reset: the port's are compared by weights.
@@ -183,7 +186,45 @@ def _sequence(keras):
     return model, (6, 5), 3
 
 
+# Of TF 2.11 to 2.15: tf_keras's own, which are not the legacy ones.
+BETWEEN = {
+    "adadelta": ("Adadelta", {"learning_rate": 0.5}),
+    "adagrad": ("Adagrad", {"learning_rate": 0.02}),
+    "adam": ("Adam", {"learning_rate": 0.003, "amsgrad": True, "clipnorm": 0.5}),
+    "adamax": ("Adamax", {"learning_rate": 0.003}),
+    "adamw": ("AdamW", {"learning_rate": 0.003, "weight_decay": 0.02}),
+    "ftrl": ("Ftrl", {"learning_rate": 0.02, "l1_regularization_strength": 0.001}),
+    "nadam": ("Nadam", {"learning_rate": 0.003}),
+    "plain_sgd": ("SGD", {"learning_rate": 0.05}),
+    "rmsprop": ("RMSprop", {"learning_rate": 0.003, "momentum": 0.8, "centered": True}),
+    "sgd": ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+}
+
+
+def _between(name):
+    """A small net with an optimizer of BETWEEN."""
+
+    def build(keras):
+        layers = keras.layers
+        class_name, arguments = BETWEEN[name]
+        model = keras.Sequential(
+            [
+                layers.Input((9, 9, 2)),
+                layers.Conv2D(4, 3, activation="tanh", name="conv"),
+                layers.Flatten(),
+                layers.Dense(4, activation="softmax", name="class"),
+            ],
+            name="between",
+        )
+        optimizer = getattr(keras.optimizers, class_name)(**arguments)
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        return model, (9, 9, 2), 4
+
+    return build
+
+
 CASES = {
+    **{f"between_{name}": _between(name) for name in BETWEEN},
     "chain": _chain,
     "sequence": _sequence,
     "residual": _residual,

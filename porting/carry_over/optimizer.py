@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,17 @@ class KerasOptimizerFound:
         return None if self.learning_rate is None else _shortest(self.learning_rate)
 
 
-def optimizer_of(file: KerasFile) -> KerasOptimizerFound:
+# The slots of TF 2.11 to 2.15, whose optimizers compute what Keras 3's do, under Keras 3's names.
+_KERAS3_NAMES = {"m": "momentum", "v": "velocity", "vhat": "velocity_hat", "u": "norm"}
+
+
+def optimizer_of(file: KerasFile, takes_between: bool = False) -> KerasOptimizerFound:
     """Reads a file's optimizer.
+
+    Args:
+        file: The file.
+        takes_between: Whether one of TF 2.11 to 2.15 will do, which has Keras 3's rules while everything else
+            in its file has those of profile tf2.4: a run here has one profile for all.
 
     Raises:
         UserError: It has none, or one that cannot go on here; the line says what to do.
@@ -66,7 +75,14 @@ def optimizer_of(file: KerasFile) -> KerasOptimizerFound:
             f"{file.path} holds no optimizer's state: save the compiled and trained model whole, "
             "model.save(PATH), or start its weights anew with --model.weights of the fit"
         )
-    profile = _profile(file, training)
+    is_between = _is_between(file, training)
+    if is_between and not takes_between:
+        raise UserError(
+            f"{file.path}: its {training.optimizer} is of TF 2.11 to 2.15, whose rules are those of neither "
+            "profile: train in tf.keras.optimizers.legacy or in Keras 3, or start its weights anew with "
+            "--model.weights of the fit"
+        )
+    profile = KERAS3 if is_between or not file.keras_version.startswith(("1", "2")) else TF24
     name, arguments = name_and_arguments(training.optimizer, training.optimizer_config, profile)
     if state.unnamed:
         raise UserError(
@@ -74,6 +90,15 @@ def optimizer_of(file: KerasFile) -> KerasOptimizerFound:
             f"{training.optimizer} belong to: compile the model after trainable was set, train a step and "
             "save it as .h5"
         )
+    if is_between and name == "nadam":
+        # tf_keras 2.21 optimizers/nadam.py, `update_step`: the counter that should prevent it is a Python
+        # number, which a compiled step does not change.
+        raise UserError(
+            f"{file.path}: Nadam of TF 2.11 to 2.15 multiplies its product of momenta once for each weight, "
+            "not once a step: no other Keras does, nor is it done here"
+        )
+    if is_between:
+        state = _as_keras3(state, arguments, name)
     scalars = {key: float(array.read()) for key, array in state.scalars.items()}
     if ITERATION not in scalars:
         raise UserError(f"{file.path} does not say how many steps its {training.optimizer} has made")
@@ -165,16 +190,16 @@ def _name_product(scalars: dict[str, float], has_schedule: bool) -> None:
         scalars["u_product"] = scalars.pop(unnamed[0])
 
 
-def _profile(file: KerasFile, training: TrainingConfig) -> Profile:
-    if not file.keras_version.startswith(("1", "2")):
-        return KERAS3
-    if "jit_compile" in training.optimizer_config:
-        raise UserError(
-            f"{file.path}: its {training.optimizer} is of TF 2.11 to 2.15, whose rules are those of neither "
-            "profile: train in tf.keras.optimizers.legacy or in Keras 3, or start its weights anew with "
-            "--model.weights of the fit"
-        )
-    return TF24
+def _is_between(file: KerasFile, training: TrainingConfig) -> bool:
+    return file.keras_version.startswith(("1", "2")) and "jit_compile" in training.optimizer_config
+
+
+def _as_keras3(state: OptimizerState, arguments: Mapping[str, Any], name: str) -> OptimizerState:
+    """The state of TF 2.11 to 2.15 under Keras 3's names; SGD has a slot there also without momentum."""
+    slots = {_KERAS3_NAMES.get(slot, slot): arrays for slot, arrays in state.slots.items()}
+    if name == "sgd" and not arguments.get("momentum"):
+        slots.pop("momentum", None)
+    return replace(state, slots=slots)
 
 
 def _without_defaults(name: str, profile: Profile, arguments: Mapping[str, Any]) -> dict[str, Any]:

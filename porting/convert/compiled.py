@@ -134,7 +134,7 @@ def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None
 def _add_optimizer(found: Compiled, conversion: Conversion) -> None:
     file, why = conversion.file, ""
     try:
-        optimizer = optimizer_of(file)
+        optimizer = optimizer_of(file, takes_between=True)
         found.slots = _slots_of(conversion, optimizer)
         found.optimizer = optimizer
         return

@@ -34,7 +34,7 @@ def call_lines(runs: Runs, recording: Recording, precision: Precision, own: OwnE
                     fault = f"of shape {shape_text((None, *have[1:]))}"
                 else:
                     judged = precision.of_call(call["name"], dtype)
-                    bound = allowed(judged, own.of(dtype, batch, name), "forward")
+                    bound = allowed(judged, own.of(judged, batch, name), "forward")
                     figure = Figure(_residual(recording, dtype, batch, name, output), bound)
                     figures[key] = max(figure, figures.get(key, figure), key=lambda each: each.share)
         yield Line(LAYERS, call["name"], call["class"], shape, figures, fault)
@@ -56,7 +56,8 @@ def output_lines(
             else:
                 array, name = run.outputs[number], f":{number}"
                 ours = recording.keep(name, array, len(recording.inputs(batch)[0]))
-                bound = allowed(precision.of_outputs(dtype), own.of(dtype, batch, name), "forward")
+                judged = precision.of_outputs(dtype)
+                bound = allowed(judged, own.of(judged, batch, name), "forward")
                 residual = _residual(recording, dtype, batch, name, ours)
                 figures[f"{dtype} {batch}"] = Figure(residual, bound)
         yield Line(OUTPUTS, f"output {number}", of, shape_text(shape), figures, fault)

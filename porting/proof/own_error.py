@@ -24,7 +24,7 @@ from porting.last_bits import PROBES, nudge_weights
 from porting.program import Program
 from porting.proof.port import Run, run_program
 from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Kept, Recording
-from porting.proof.residuals import apart, typical_norm
+from porting.proof.residuals import ROUNDED, apart, typical_norm
 
 Weights = Mapping[LayerPath, Mapping[str, Tensor]]
 LAST_BIT = 2.0**-24
@@ -41,6 +41,7 @@ class OwnErrors:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._expected: dict[tuple[str, str], float] = {}
+        self._moved: dict[tuple[str, str], float] = {}
 
     def measured(self, batch: str, name: str) -> float | None:
         """Of the one run that was recorded; None where there is none in float64."""
@@ -49,12 +50,24 @@ class OwnErrors:
         single, double = (self._recording.output(dtype, batch, name) for dtype in (FLOAT32, FLOAT64))
         return apart(single, double, typical_norm(self._recording.output(FLOAT32, RANDOM, name)))
 
-    def of(self, dtype: str, batch: str, name: str) -> float | None:
-        """What a run's bound is a multiple of; in float64 no more is expected than was measured."""
+    def of(self, judged: str, batch: str, name: str) -> float | None:
+        """What a run's bound is a multiple of; in float64 no more is expected than was measured.
+
+        Args:
+            judged: Its dtype, or ROUNDED.
+            batch: Of the inputs.
+            name: The output's.
+        """
+        if judged == ROUNDED:
+            return self._moved.get((batch, name))
         measured = self.measured(batch, name)
-        if measured is None or dtype == FLOAT64:
+        if measured is None or judged == FLOAT64:
             return measured
         return max(measured, self._expected.get((batch, name), 0.0))
+
+    def moved(self, batch: str, moved: Mapping[str, float]) -> None:
+        """Takes in the same for what Keras rounds in float64: a constant's last bits are as a weight's."""
+        self._moved |= {(batch, name): far for name, far in moved.items()}
 
     def expect(self, batch: str, moved: Mapping[str, float]) -> None:
         """Takes in how far outputs move when weights change in their last bits.

@@ -1,16 +1,20 @@
-"""Float32 gradients over their bounds, held to how far the port parts from itself.
+"""Gradients over their bounds, held to how far the port parts from itself.
 
 In float32 a ReLU or a pooling may switch at a tie in one computation and not in another, and every gradient
 behind it is another: in Keras and the port, and in the port and a copy of it whose weights are changed in
 their last bits (porting/last_bits.py). A fault is in all copies alike, and shows in float64, too, where such
 ties do not occur: only arrays that hold there are looked at again. Where Keras has no float64, as of
 MaxPooling3D, the copies alone decide.
+
+In float64 it is the same where Keras rounds constants to float32 (precision.py): copies whose weights are
+changed in float32's last bits tell what that may do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,21 +25,21 @@ from porting.graph import LayerPath
 from porting.interpreter import Interpreter
 from porting.last_bits import NUDGE, PROBES, TIMES_OWN_SPREAD, nudge_weights
 from porting.program import Program
+from porting.proof.own_error import LAST_BIT
 from porting.proof.port import run_program
 from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Recording
-from porting.proof.residuals import Figure, rows_apart
+from porting.proof.residuals import GRADIENT, ROUNDED, Figure, rows_apart
 from porting.proof.verdict import Line
 
 Weights = Mapping[LayerPath, Mapping[str, Tensor]]
 OF_CONVERTED = ", converted model"
 """Ends the names of what is the converted model's."""
-_RUN = f"{FLOAT32} {RANDOM}"
 
 
 def allow_own_spread(
     lines: dict[str, Line], program: Program, weights: Weights, recording: Recording
 ) -> list[str]:
-    """Judges gradients once more where float32 does not hold, and float64 does or is not there.
+    """Judges gradients once more, of rounded numbers in float64, and in float32.
 
     Args:
         lines: Of the gradients, by name. Changed in place.
@@ -44,16 +48,33 @@ def allow_own_spread(
         recording: Keras's side.
 
     Returns:
-        The names of those that were allowed more.
+        The names of those that were allowed more in float32.
     """
+    rounded = [name for name, line in lines.items() if _is_over_of_rounded(line)]
+    _allow(lines, rounded, FLOAT64, LAST_BIT, program, weights, recording)
     has_float64 = FLOAT64 in recording.dtypes
-    over = [name for name, line in lines.items() if _is_over(line, has_float64)]
+    over = [name for name, line in lines.items() if _is_over_in_float32(line, has_float64)]
+    _allow(lines, over, FLOAT32, NUDGE[FLOAT32], program, weights, recording)
+    return [name for name in over if lines[name].holds]
+
+
+def _allow(
+    lines: dict[str, Line],
+    over: list[str],
+    dtype: str,
+    nudge: float,
+    program: Program,
+    weights: Weights,
+    recording: Recording,
+) -> None:
+    """Allows the lines named what the port's copies are apart in a dtype."""
     if not over:
-        return []
-    own = _gradients(program, weights, recording, None)
+        return
+    own = _gradients(program, weights, recording, dtype)
     spread = dict.fromkeys(over, 0.0)
     for probe in range(PROBES):
-        nudged = _gradients(program, weights, recording, probe)
+        change = partial(nudge_weights, probe=probe, nudge=nudge)
+        nudged = _gradients(program, weights, recording, dtype, change)
         for name in over:
             # The converted model computes what the program does.
             same = name.removesuffix(OF_CONVERTED)
@@ -61,16 +82,22 @@ def allow_own_spread(
                 apart = rows_apart(nudged[same].reshape(1, -1), own[same].reshape(1, -1))
                 spread[name] = max(spread[name], apart)
     for name in over:
-        figure = lines[name].figures[_RUN]
+        run = f"{dtype} {RANDOM}"
+        figure = lines[name].figures[run]
         allowed = max(figure.allowed, TIMES_OWN_SPREAD * spread[name])
-        judged = {**lines[name].figures, _RUN: Figure(figure.residual, allowed)}
+        judged = {**lines[name].figures, run: Figure(figure.residual, allowed)}
         lines[name] = replace(lines[name], figures=judged)
-    return [name for name in over if lines[name].holds]
 
 
-def _is_over(line: Line, has_float64: bool) -> bool:
+def _is_over_of_rounded(line: Line) -> bool:
+    figure = line.figures.get(f"{FLOAT64} {RANDOM}")
+    return not line.fault and figure is not None and not figure.holds and figure.allowed == GRADIENT[ROUNDED]
+
+
+def _is_over_in_float32(line: Line, has_float64: bool) -> bool:
     figures = line.figures
-    if line.fault or _RUN not in figures or figures[_RUN].holds:
+    run = f"{FLOAT32} {RANDOM}"
+    if line.fault or run not in figures or figures[run].holds:
         return False
     if not has_float64:
         return True
@@ -78,21 +105,25 @@ def _is_over(line: Line, has_float64: bool) -> bool:
 
 
 def _gradients(
-    program: Program, weights: Weights, recording: Recording, probe: int | None
+    program: Program,
+    weights: Weights,
+    recording: Recording,
+    dtype: str,
+    change: Callable[[Interpreter], None] = lambda net: None,
 ) -> dict[str, np.ndarray]:
-    """A copy's gradients of the random batch in float32 by the names of their lines.
+    """A copy's gradients of the random batch by the names of their lines.
 
     Args:
         program: The port.
         weights: Its tensors.
         recording: Holds the inputs.
-        probe: Which of the nudged copies; None: the port as it is.
+        dtype: In which it runs.
+        change: Done to it before.
     """
     copies = {path: {name: each.clone() for name, each in named.items()} for path, named in weights.items()}
-    interpreter = Interpreter(program, copies).to(torch.float32).eval()
-    if probe is not None:
-        nudge_weights(interpreter, probe, NUDGE[FLOAT32])
-    run = run_program(interpreter, recording, FLOAT32, RANDOM)
+    interpreter = Interpreter(program, copies).to(getattr(torch, dtype)).eval()
+    change(interpreter)
+    run = run_program(interpreter, recording, dtype, RANDOM)
     found = {}
     for path, piece in layers_of(program):
         for step, module in zip(piece.steps, interpreter.pieces[path], strict=True):

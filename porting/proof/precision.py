@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
 from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile
 from porting.proof.port import Run
@@ -16,8 +21,8 @@ class Precision:
     3's Normalization rounds the mean and variance in its config to float32 (keras 3.15
     layers/preprocessing/normalization.py, `finalize_state`), its Rescaling, GELU, hard_sigmoid and
     MultiHeadAttention (the root of key_dim) their numbers, and TensorFlow's LeakyRelu takes the slope as a
-    float32 attribute. What comes behind such a layer is no more exact in float64, unless it rounded nothing;
-    and no gradient that has passed it is.
+    float32 attribute: where float32 cannot hold the number, it is another. What comes behind such a layer is
+    no more exact in float64, unless it rounded nothing; and no gradient that has passed it is.
 
     Args:
         file: The model's.
@@ -36,7 +41,7 @@ class Precision:
         for place, call in enumerate(recording.calls):
             self._first_call.setdefault(tuple(call["path"]), place)
         paths = [(call["name"], tuple(call["path"])) for call in recording.calls]
-        self.rounding = [name for name, path in paths if path in layers and _rounds(layers[path])]
+        self.rounding = [name for name, path in paths if path in layers and rounds(layers[path])]
         self.exact = True
 
     def learn(self, run: Run, dtype: str, batch: str) -> None:
@@ -68,14 +73,16 @@ def _rounded(dtype: str) -> str:
     return ROUNDED if dtype == FLOAT64 else dtype
 
 
-def _rounds(layer: Layer) -> bool:
+def rounds(layer: Layer) -> bool:
     """Whether it may: `learn` sees whether it does."""
     if layer.class_name == "UpSampling2D":
         return layer.config.get("interpolation", "nearest") != "nearest"
     if layer.class_name == "Normalization":
         return layer.config.get("mean") is not None
-    if layer.wrapped is not None and _rounds(layer.wrapped):
+    if layer.wrapped is not None and rounds(layer.wrapped):
         return True
+    if layer.class_name in _CONSTANTS and _activation(layer, "activation") not in _ROUNDING:
+        return not all(_is_exact(constant) for constant in _CONSTANTS[layer.class_name](layer.config))
     names = {layer.class_name, *(_activation(layer, key) for key in ("activation", "recurrent_activation"))}
     return bool(names & _ROUNDING)
 
@@ -86,8 +93,20 @@ def _activation(layer: Layer, key: str) -> str:
     return stated if isinstance(stated, str) else ""
 
 
-# Layers, and activations of other layers.
-_ROUNDING = {
-    *("CenterCrop", "LeakyReLU", "MultiHeadAttention", "ReLU", "Rescaling", "Resizing"),
-    *("gelu", "hard_sigmoid", "leaky_relu"),
+def _is_exact(constant: Any) -> bool:
+    """Whether float32 can hold it; None is no constant."""
+    if isinstance(constant, list):
+        return all(_is_exact(each) for each in constant)
+    return constant is None or (isinstance(constant, int | float) and float(np.float32(constant)) == constant)
+
+
+# What a layer computes with; one that its config does not state may be any.
+_UNKNOWN = float("nan")
+_CONSTANTS: dict[str, Callable[[Mapping[str, Any]], list[Any]]] = {
+    "LeakyReLU": lambda config: [config.get("negative_slope", config.get("alpha", _UNKNOWN))],
+    "MultiHeadAttention": lambda config: [config.get("key_dim", _UNKNOWN) ** -0.5],
+    "ReLU": lambda config: [config.get(key) for key in ("max_value", "negative_slope", "threshold")],
+    "Rescaling": lambda config: [config.get("scale", _UNKNOWN), config.get("offset")],
 }
+# Other layers, and activations of layers.
+_ROUNDING = {"CenterCrop", "Resizing", "gelu", "hard_sigmoid", "leaky_relu"}

@@ -64,7 +64,8 @@ def allowed(dtype: str, own_error: float | None, kind: str) -> float:
 
     Args:
         dtype: The port's, or ROUNDED.
-        own_error: Float32 Keras's from float64 Keras; None where that could not be run.
+        own_error: Float32 Keras's from float64 Keras; None where that could not be run. Of ROUNDED: how far
+            the port's float64 moves with float32's last bits of its weights; None where nobody looked.
         kind: "forward" or "gradient".
     """
     least = (FORWARD if kind == "forward" else GRADIENT)[dtype]

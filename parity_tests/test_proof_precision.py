@@ -1,0 +1,53 @@
+"""Which layers Keras computes in float32 whatever their dtype, and what they may be off for it in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parity_tests import proof_cases
+from parity_tests.proof_cases import recorded
+from parity_tests.test_proof import faulty, proven
+from porting.graph import Layer
+from porting.proof import residuals
+from porting.proof.precision import rounds
+from porting.proof.residuals import ROUNDED
+from porting.proof.verdict import GRADIENTS, LAYERS
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "is_rounded"),
+    [
+        ("ReLU", {"max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0}, False),
+        ("ReLU", {"max_value": 6.1}, True),
+        ("LeakyReLU", {"alpha": 0.25}, False),
+        ("LeakyReLU", {"negative_slope": 0.3}, True),
+        ("LeakyReLU", {}, True),
+        ("MultiHeadAttention", {"key_dim": 16}, False),
+        ("MultiHeadAttention", {"key_dim": 12}, True),
+        ("Rescaling", {"scale": 1 / 255}, True),
+        ("Rescaling", {"scale": [2.0, 0.5], "offset": -1.0}, False),
+        ("Dense", {"activation": "gelu"}, True),
+        ("LSTM", {"activation": "tanh", "recurrent_activation": "hard_sigmoid"}, True),
+        ("Dense", {"activation": "relu"}, False),
+    ],
+)
+def test_layer_rounds_what_float32_cannot_hold(
+    class_name: str, config: dict[str, Any], is_rounded: bool
+) -> None:
+    assert rounds(Layer("layer", class_name, None, config)) == is_rounded
+
+
+def test_rounded_float64_is_held_to_what_last_bits_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = recorded("resized", "keras3", "keras")
+    monkeypatch.setitem(residuals.FORWARD, ROUNDED, 1e-12)
+    proof = proven(case)
+    assert proof.holds, proof.line
+    for rung, name in ((LAYERS, "behind"), (GRADIENTS, "before/kernel")):
+        (line,) = (line for line in proof.of(rung) if line.name == name)
+        # Not Keras's own float32 error, which ties make large.
+        assert 1e-9 < line.figures["float64 random"].allowed < 1e-5
+    parted = faulty(case, "behind", proof_cases.transposed_kernel)
+    assert parted.first is not None
+    assert parted.first.name == "behind"
