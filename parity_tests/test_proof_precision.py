@@ -43,11 +43,12 @@ def test_rounded_float64_is_held_to_what_last_bits_do(monkeypatch: pytest.Monkey
     case = recorded("resized", "keras3", "keras")
     monkeypatch.setitem(residuals.FORWARD, ROUNDED, 1e-12)
     proof = proven(case)
-    assert proof.holds, proof.line
-    for rung, name in ((LAYERS, "behind"), (GRADIENTS, "before/kernel")):
+    # The gradient of a float32 resize is off by more roundings than one: 1e-6 is its usual bound.
+    for rung, name in ((LAYERS, "behind"), (GRADIENTS, "behind/kernel"), (GRADIENTS, "input input_layer")):
         (line,) = (line for line in proof.of(rung) if line.name == name)
+        assert line.holds
         # Not Keras's own float32 error, which ties make large.
-        assert 1e-9 < line.figures["float64 random"].allowed < 1e-5
+        assert 1e-9 < line.figures["float64 random"].allowed < 1e-6
     parted = faulty(case, "behind", proof_cases.transposed_kernel)
     assert parted.first is not None
     assert parted.first.name == "behind"

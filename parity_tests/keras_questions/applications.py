@@ -52,9 +52,11 @@ def _settle(model, side):
     for layer in normalising:
         layer.momentum = 0.0
         *affine, mean, variance = layer.get_weights()
-        layer.set_weights(
-            [*(each + random.uniform(-0.2, 0.2, each.shape) for each in affine), mean, variance]
-        )
+        affine = [each + random.uniform(-0.2, 0.2, each.shape) for each in affine]
+        if layer.name.endswith("project_bn"):
+            # What a block adds to its input is small, as in a trained net: else round-off grows with each.
+            affine[0] *= 0.2
+        layer.set_weights([*affine, mean, variance])
     model(images.astype("float32"), training=True)
     for layer, momentum in zip(normalising, kept, strict=True):
         layer.momentum = momentum

@@ -12,11 +12,12 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from porting.graph import LayerPath
 from porting.interpreter import Interpreter
@@ -66,7 +67,7 @@ class OwnErrors:
         return max(measured, self._expected.get((batch, name), 0.0))
 
     def moved(self, batch: str, moved: Mapping[str, float]) -> None:
-        """Takes in the same for what Keras rounds in float64: a constant's last bits are as a weight's."""
+        """Takes in the same for what Keras rounds in float64, of the outputs of the layers that do."""
         self._moved |= {(batch, name): far for name, far in moved.items()}
 
     def expect(self, batch: str, moved: Mapping[str, float]) -> None:
@@ -82,10 +83,40 @@ class OwnErrors:
         self._expected |= {(batch, name): roundings * moved[name] for name in known}
 
 
+Change = Callable[[Interpreter, int], None]
+"""Changes a copy of the port in its last bits, another way for each probe."""
+
+
+def change_weights(net: Interpreter, probe: int) -> None:
+    """Every weight, as a float32 computation does: a `Change`."""
+    nudge_weights(net, probe, LAST_BIT)
+
+
+def change_outputs(paths: Iterable[LayerPath]) -> Change:
+    """What layers give, as those do whose constants Keras rounds to float32.
+
+    Args:
+        paths: Of the layers.
+    """
+
+    def change(net: Interpreter, probe: int) -> None:
+        generator = torch.Generator().manual_seed(probe)
+
+        def nudge(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
+            part = torch.rand(output.shape, generator=generator, dtype=output.dtype)
+            return output * (1 + LAST_BIT * (2 * part - 1))
+
+        for path in paths:
+            for last in list(net.pieces[path])[-1:]:
+                last.register_forward_hook(nudge)
+
+    return change
+
+
 def moved_by_last_bits(
-    program: Program, weights: Weights, recording: Recording, run: Run, batch: str
+    program: Program, weights: Weights, recording: Recording, run: Run, batch: str, change: Change
 ) -> dict[str, float]:
-    """How far float64 outputs of the port move at most when its weights change in float32's last bits.
+    """How far float64 outputs of the port move at most when something changes in float32's last bits.
 
     Args:
         program: The port.
@@ -93,6 +124,7 @@ def moved_by_last_bits(
         recording: Holds the inputs.
         run: What the port gives in float64.
         batch: Of the inputs.
+        change: Does it.
     """
     was = kept_outputs(run, recording, batch)
     moved = dict.fromkeys(was, 0.0)
@@ -101,7 +133,7 @@ def moved_by_last_bits(
             path: {name: each.clone() for name, each in named.items()} for path, named in weights.items()
         }
         interpreter = Interpreter(program, copies).to(torch.float64).eval()
-        nudge_weights(interpreter, probe, LAST_BIT)
+        change(interpreter, probe)
         nudged = kept_outputs(run_program(interpreter, recording, FLOAT64, batch), recording, batch)
         for name in was:
             typical = typical_norm(recording.output(FLOAT32, RANDOM, name))

@@ -6,15 +6,14 @@ their last bits (porting/last_bits.py). A fault is in all copies alike, and show
 ties do not occur: only arrays that hold there are looked at again. Where Keras has no float64, as of
 MaxPooling3D, the copies alone decide.
 
-In float64 it is the same where Keras rounds constants to float32 (precision.py): copies whose weights are
-changed in float32's last bits tell what that may do.
+In float64 it is the same where Keras rounds constants to float32 (precision.py): copies in which the outputs
+of those layers are changed in float32's last bits tell what that may do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -25,8 +24,9 @@ from porting.graph import LayerPath
 from porting.interpreter import Interpreter
 from porting.last_bits import NUDGE, PROBES, TIMES_OWN_SPREAD, nudge_weights
 from porting.program import Program
-from porting.proof.own_error import LAST_BIT
+from porting.proof.own_error import Change, change_outputs
 from porting.proof.port import run_program
+from porting.proof.precision import Precision
 from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Recording
 from porting.proof.residuals import GRADIENT, ROUNDED, Figure, rows_apart
 from porting.proof.verdict import Line
@@ -37,7 +37,11 @@ OF_CONVERTED = ", converted model"
 
 
 def allow_own_spread(
-    lines: dict[str, Line], program: Program, weights: Weights, recording: Recording
+    lines: dict[str, Line],
+    program: Program,
+    weights: Weights,
+    recording: Recording,
+    precision: Precision,
 ) -> list[str]:
     """Judges gradients once more, of rounded numbers in float64, and in float32.
 
@@ -46,15 +50,16 @@ def allow_own_spread(
         program: The port.
         weights: Its tensors.
         recording: Keras's side.
+        precision: Knows where Keras rounds.
 
     Returns:
         The names of those that were allowed more in float32.
     """
     rounded = [name for name, line in lines.items() if _is_over_of_rounded(line)]
-    _allow(lines, rounded, FLOAT64, LAST_BIT, program, weights, recording)
+    _allow(lines, rounded, FLOAT64, change_outputs(precision.paths), program, weights, recording)
     has_float64 = FLOAT64 in recording.dtypes
     over = [name for name, line in lines.items() if _is_over_in_float32(line, has_float64)]
-    _allow(lines, over, FLOAT32, NUDGE[FLOAT32], program, weights, recording)
+    _allow(lines, over, FLOAT32, _change_weights, program, weights, recording)
     return [name for name in over if lines[name].holds]
 
 
@@ -62,7 +67,7 @@ def _allow(
     lines: dict[str, Line],
     over: list[str],
     dtype: str,
-    nudge: float,
+    change: Change,
     program: Program,
     weights: Weights,
     recording: Recording,
@@ -73,8 +78,7 @@ def _allow(
     own = _gradients(program, weights, recording, dtype)
     spread = dict.fromkeys(over, 0.0)
     for probe in range(PROBES):
-        change = partial(nudge_weights, probe=probe, nudge=nudge)
-        nudged = _gradients(program, weights, recording, dtype, change)
+        nudged = _gradients(program, weights, recording, dtype, change, probe)
         for name in over:
             # The converted model computes what the program does.
             same = name.removesuffix(OF_CONVERTED)
@@ -87,6 +91,10 @@ def _allow(
         allowed = max(figure.allowed, TIMES_OWN_SPREAD * spread[name])
         judged = {**lines[name].figures, run: Figure(figure.residual, allowed)}
         lines[name] = replace(lines[name], figures=judged)
+
+
+def _change_weights(net: Interpreter, probe: int) -> None:
+    nudge_weights(net, probe, NUDGE[FLOAT32])
 
 
 def _is_over_of_rounded(line: Line) -> bool:
@@ -109,7 +117,8 @@ def _gradients(
     weights: Weights,
     recording: Recording,
     dtype: str,
-    change: Callable[[Interpreter], None] = lambda net: None,
+    change: Change | None = None,
+    probe: int = 0,
 ) -> dict[str, np.ndarray]:
     """A copy's gradients of the random batch by the names of their lines.
 
@@ -119,10 +128,12 @@ def _gradients(
         recording: Holds the inputs.
         dtype: In which it runs.
         change: Done to it before.
+        probe: Which of the changes.
     """
     copies = {path: {name: each.clone() for name, each in named.items()} for path, named in weights.items()}
     interpreter = Interpreter(program, copies).to(getattr(torch, dtype)).eval()
-    change(interpreter)
+    if change is not None:
+        change(interpreter, probe)
     run = run_program(interpreter, recording, dtype, RANDOM)
     found = {}
     for path, piece in layers_of(program):

@@ -30,6 +30,7 @@ class Precision:
 
     Attributes:
         rounding: The names of the calls that do.
+        paths: Of their layers.
         exact: Whether all of them gave what the port gives in float64.
     """
 
@@ -42,6 +43,7 @@ class Precision:
             self._first_call.setdefault(tuple(call["path"]), place)
         paths = [(call["name"], tuple(call["path"])) for call in recording.calls]
         self.rounding = [name for name, path in paths if path in layers and rounds(layers[path])]
+        self.paths = tuple(dict.fromkeys(path for name, path in paths if name in self.rounding))
         self.exact = True
 
     def learn(self, run: Run, dtype: str, batch: str) -> None:

@@ -92,7 +92,7 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
         notes.append(
             f'Keras computes "{compared.rounded[0]}", or its constants, in float32 whatever the dtype: what '
             f"comes behind it, and gradients that pass it, are held in float64 to {FORWARD[ROUNDED]:.0e}, or "
-            "to a few times what float32's last bits of the weights do there."
+            "to a few times what float32's last bits of what such layers give do there."
         )
     if has_near_ties(port.program):
         notes.append(
