@@ -48,6 +48,14 @@ def build(keras):
 
 # Recorded once a process, for tests of several files.
 COSTLY_FIXTURES = ("training_traces", "traces", "data_traces", "trained_run")
+# Minutes each: started first, so that no process works alone at the end.
+LONGEST_GROUPS = (
+    "training_traces",
+    *(
+        f"parity_tests/test_{name}.py"
+        for name in ("porting_guide", "rules", "convert", "optimizers", "bands")
+    ),
+)
 
 FindTrace = Callable[..., Trace]
 DataTraces = Callable[[str, str], tuple[DataTrace, Path]]
@@ -71,6 +79,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         shared = next((name for name in COSTLY_FIXTURES if name in fixtures), item.nodeid.partition("::")[0])
         item.add_marker(pytest.mark.xdist_group(shared))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    marker = next(item.iter_markers("xdist_group"))
+    group = marker.args[0]
+    return LONGEST_GROUPS.index(group) if group in LONGEST_GROUPS else len(LONGEST_GROUPS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
