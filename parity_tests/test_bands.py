@@ -97,7 +97,10 @@ def outside(training: Training, reference: list[Training], epochs: int) -> list[
 
 
 @pytest.mark.parametrize("side", [KERAS, LIGHTNING], ids=lambda side: side.name)
-@pytest.mark.parametrize("net", NETS)
+# v2, of v3's size and without its BatchNormalization, says nothing in a quick run that the others do not.
+@pytest.mark.parametrize(
+    "net", [pytest.param(net, marks=pytest.mark.bands if net == "v2" else ()) for net in NETS]
+)
 def test_one_more_training_lies_in_the_band(net: str, side: Side, drawn: Path, tmp_path: Path) -> None:
     epochs = QUICK_EPOCHS[net]
     point = side.point(net, NEW_SEED, "--trainer.max_epochs", str(epochs))

@@ -392,7 +392,7 @@ TRAINING_DIFFERENCES = (
         "D52",
         "Near ties in MaxPooling3D",
         "TensorFlow on a CPU gives the gradient of a window's largest value, whole, to every value that is "
-        "less than 1e-5 below it, whatever the values' size. In two axes, and on a GPU, one value gets it.",
+        "less than 1e-5 below it, whatever the values' size. In two axes one value gets it.",
         "One value gets it.",
         "Nothing is repaired: it is a defect of one kernel. porting.proof.near_ties does the same while a "
         "converted model is compared with Keras",
