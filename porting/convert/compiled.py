@@ -26,6 +26,7 @@ from porting.convert.conversion import Conversion
 from porting.emit.state import module_of
 from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile, OptimizerState
+from porting.keras_file.problems import shown
 
 # What the trainer's own "accuracy" is in a classifier.
 _ACCURACIES = ("acc", "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
@@ -134,7 +135,7 @@ def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None
 def _add_optimizer(found: Compiled, conversion: Conversion) -> None:
     file, why = conversion.file, ""
     try:
-        optimizer = optimizer_of(file, takes_between=True)
+        optimizer = _with_rate(optimizer_of(file, takes_between=True))
         found.slots = _slots_of(conversion, optimizer)
         found.optimizer = optimizer
         return
@@ -167,7 +168,13 @@ def _optimizer_anew(file: KerasFile) -> KerasOptimizerFound:
         schedule = {rate["class_name"].rpartition(">")[2]: own}
         rate = own.pop("initial_learning_rate", None)
     build_optimizer(name, profile, [nn.Parameter(torch.zeros(1))], rate or 1.0, **arguments)
-    return KerasOptimizerFound(profile, name, arguments, rate, schedule, {}, OptimizerState())
+    return _with_rate(KerasOptimizerFound(profile, name, arguments, rate, schedule, {}, OptimizerState()))
+
+
+def _with_rate(optimizer: KerasOptimizerFound) -> KerasOptimizerFound:
+    if optimizer.schedule is None and not isinstance(optimizer.learning_rate, int | float):
+        raise UserError(f"its learning_rate {shown(optimizer.learning_rate)} is no number")
+    return optimizer
 
 
 def _slots_of(conversion: Conversion, optimizer: KerasOptimizerFound) -> dict[str, dict[str, Tensor]]:
@@ -214,20 +221,24 @@ def _add_layer(
             else:
                 constraint_from_keras_config(rule.class_name, rule.config)
                 found.constraints.append(rule)
-        except UserError as error:
+        # The last two: a number that is a list or a text.
+        except (UserError, TypeError, ValueError) as error:
             found.left.append(f"The {key} of {'/'.join(path)}: {error}.")
 
 
 def _rule(conversion: Conversion, path: LayerPath, module: str, weight: str, value: Any) -> Rule:
     place = dict(layers_of(conversion.program))[path].weights.get(weight)
-    class_name, config = (
-        (value, {}) if isinstance(value, str) else (value.get("class_name"), value.get("config"))
-    )
+    stated = {"class_name": value} if isinstance(value, str) else value
+    if not isinstance(stated, Mapping) or not isinstance(stated.get("class_name"), str):
+        raise UserError(f"{shown(value)} names none")
+    class_name, config = stated["class_name"], stated.get("config") or {}
+    if not isinstance(config, Mapping):
+        raise UserError(f"its config {shown(config)} is no mapping")
     if place is None or place.then is not None or not place.attribute:
         raise UserError("there is no rule for it")
     stored = conversion.file.weights[path][weight]
     axes = place.axes or tuple(range(len(stored.shape)))
-    return Rule(f"{module}.{place.attribute}", class_name, dict(config or {}), axes)
+    return Rule(f"{module}.{place.attribute}", class_name, dict(config), axes)
 
 
 def _single(stated: Any) -> Any:

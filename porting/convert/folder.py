@@ -116,7 +116,8 @@ def write_conversion(
             scalars["iterations"] = scalars.pop("iteration")
             save_state(folder / "optimizer.safetensors", compiled.slots, scalars)
     text = readme(conversion, compiled, profile, plain, remain)
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    # Half a character in a name, which JSON can hold, is none in UTF-8.
+    (folder / "README.md").write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _layers(conversion: Conversion, compiled: Compiled) -> Iterator[dict[str, Any]]:
