@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,7 @@ from keras_reference.batches import BatchMaker
 from keras_reference.config import OPTIMIZERS, ModelSettings
 from keras_reference.data import Part
 from keras_reference.models import BUILDERS, final
+from keras_reference.record_file import layers_in, take_up_weights
 from parity_common.command_errors import EXIT_FAILED, Stopped, UserError, did_you_mean
 from parity_common.fine_tune_settings import OUT_OF_REACH, fine_tune_of
 
@@ -107,35 +108,30 @@ def load_weights(keras: ModuleType, model: Any, path: str) -> None:
             # A file of weights alone holds no model.
             backbone.load_weights(path)
         else:
-            _copy_weights(whole, model)
+            _copy_weights(keras, whole, model)
     except (OSError, ValueError) as error:
         raise UserError(f"model.weights: {path}: {error}") from error
-    for layer in model.layers:
-        if hasattr(layer, "finalize_state"):
-            # Normalization computes with copies of its weights.
-            layer.finalize_state()
+    take_up_weights(keras, model)
 
 
-def _copy_weights(source: Any, target: Any) -> None:
+def _copy_weights(keras: ModuleType, source: Any, target: Any) -> None:
     """Layer by layer, those of a model inside the source in its place.
 
     Raises:
         ValueError: The layers with weights are others.
     """
-    ours = [layer for layer in target.layers if layer.weights]
-    theirs = [layer for layer in _single_layers(source) if layer.weights]
+    ours, theirs = (
+        [
+            layer
+            for _, layer in layers_in(keras, model)
+            if layer.weights and not isinstance(layer, keras.Model)
+        ]
+        for model in (target, source)
+    )
     if len(ours) != len(theirs):
         raise ValueError(f"it has {len(theirs)} layers with weights, this net has {len(ours)}")
     for layer, other in zip(ours, theirs, strict=True):
         layer.set_weights(other.get_weights())
-
-
-def _single_layers(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _single_layers(layer)
-        else:
-            yield layer
 
 
 def build_callbacks(keras: ModuleType, said: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:

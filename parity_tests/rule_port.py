@@ -9,19 +9,29 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.profile import PROFILES
+from parity_tests.keras_file_makers import describe_here
 from parity_tests.keras_oracle import ask_keras
 from parity_tests.rule_cases.case import Case, draw_cotangent
 from porting.carried_weights import carried
 from porting.interpreter import Interpreter, turn
-from porting.keras_file import read_keras_file
+from porting.keras_file import hdf5, read_keras_file
 from porting.program import Program, program_of
 from porting.rules.piece import Carry, keras_order
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files_are_read_here() -> Iterator[None]:
+    """Files of Keras's own are read without a child process for each, in a test file that imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5, "_ask_child", describe_here)
+        yield
 
 
 class Wrong(Exception):

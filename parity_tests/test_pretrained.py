@@ -237,8 +237,16 @@ def test_unusable_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     write_layer_list(tmp_path / "other.h5", Final(3, backbone="resnet50"), with_head=False)
     write_layer_list(tmp_path / "classes.h5", Final(4, backbone="mobilenet_v2"), with_head=True)
+    with h5py.File(tmp_path / "endless.h5", "w") as file:
+        inside = file.create_group("layers/inside")
+        inside["layers"] = file["layers"]
+    with h5py.File(tmp_path / "twice.h5", "w") as file:
+        for place in ("layers/batch_normalization", "layers/model/layers/batch_normalization"):
+            file[f"{place}/vars/0"] = np.ones(3)
     for name, line in (
         ("text.h5", "is no Keras file, or damaged"),
+        ("endless.h5", "is no Keras file, or damaged"),
+        ("twice.h5", "the model and one inside it both have a batch_normalization"),
         ("text.ckpt", "is no checkpoint of a run"),
         ("missing.h5", "no such file"),
         ("missing.ckpt", "no such file"),

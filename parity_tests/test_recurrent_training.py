@@ -5,7 +5,6 @@ The dropout of a recurrent layer's inputs is told by how the outputs of an examp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,27 +13,19 @@ import pytest
 import torch
 
 from lightning_impl.keras_semantics.profile import PROFILES
-from parity_tests.keras_file_makers import describe_here
 from parity_tests.keras_oracle import ask_keras
 from parity_tests.rule_cases import cases_for
 from parity_tests.rule_cases.case import Case
 from parity_tests.rule_port import Answers, Port
+from parity_tests.rule_port import files_are_read_here as files_are_read_here
 from parity_tests.test_rules_in_training import TOLERANCE as STEP_TOLERANCE
 from parity_tests.test_rules_in_training import step_deviation
 from porting.helpers.noise import NoiseShapeDropout
 from porting.helpers.wrapper import TimeDistributed
-from porting.keras_file import hdf5
 
 FAMILY, BATCH = "recurrent_dropout", 40_000
 # Measured: up to 2.4% of a deviation, seeded on both sides; with a mask for other steps 60% and more.
 TOLERANCE = {"rtol": 0.06, "atol": 0.004}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _read_here() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "_ask_child", describe_here)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ import pytest
 from lightning_impl.keras_semantics.profile import PROFILES
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_text_atomically
-from parity_tests.keras_file_makers import describe_here
 from parity_tests.layers_page import Facts, page
 from parity_tests.rule_cases import FAMILIES, cases_for, cases_of
 from parity_tests.rule_cases.refusals import REFUSALS, Refusal
 from parity_tests.rule_port import DTYPES, Wrong, answers, worst
+from parity_tests.rule_port import files_are_read_here as files_are_read_here
 from porting.graph import Call, Graph, Layer, TensorRef
-from porting.keras_file import hdf5, read_keras_file
+from porting.keras_file import read_keras_file
 from porting.program import program_of
 from porting.rules import RULES
 from porting.rules.attention import heads_joined
@@ -33,14 +33,6 @@ ROUNDED = 1e-6
 LAYERS = [
     (family, layer) for family in FAMILIES for layer in dict.fromkeys(case.layer for case in cases_of(family))
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _read_here() -> Iterator[None]:
-    """Files of Keras's own are read without a child process for each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "_ask_child", describe_here)
-        yield
 
 
 @pytest.fixture(scope="module")

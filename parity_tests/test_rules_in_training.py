@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import torch
 
 from lightning_impl.keras_semantics.layers import BatchNorm
 from lightning_impl.keras_semantics.profile import KERAS3, PROFILES
-from parity_tests.keras_file_makers import describe_here
 from parity_tests.keras_oracle import ask_keras
 from parity_tests.rule_cases import cases_for
 from parity_tests.rule_cases.case import Case, draw_cotangent, noise_statistics
 from parity_tests.rule_port import DTYPES, Answers, Port, deviation
+from parity_tests.rule_port import files_are_read_here as files_are_read_here
 from porting.helpers.normalization import KerasBatchNorm
-from porting.keras_file import hdf5
 from porting.rules import RULES
 from porting.rules.piece import Make, Step
 
@@ -32,13 +30,6 @@ NOISY = {
     "normalization": ("StochasticDepth",),
 }
 BATCH = 3000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _read_here() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "_ask_child", describe_here)
-        yield
 
 
 @pytest.fixture(scope="module")

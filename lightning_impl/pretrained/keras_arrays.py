@@ -25,7 +25,11 @@ from parity_common.command_errors import UserError
 # Where Keras 3 and tf_keras put the layers of a Sequential or Functional model in a .keras archive.
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")
 # What may be wrong with a file that somebody else wrote.
-_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile)
+_DAMAGE = (
+    *(OSError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile),
+    # Groups or models that lie in themselves.
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from porting.program import Program
 from porting.proof.activations import Runs, call_lines, output_lines
 from porting.proof.gradients import input_gradient_lines, weight_gradient_lines
 from porting.proof.near_ties import NearTiesShare, has_near_ties
-from porting.proof.own_error import OwnErrors, change_outputs, change_weights, moved_by_last_bits
+from porting.proof.own_error import LAST_BIT, OwnErrors, change_outputs, change_weights, moved_by_last_bits
 from porting.proof.own_spread import OF_CONVERTED, allow_own_spread
 from porting.proof.port import run_converted, run_program
 from porting.proof.precision import Precision
@@ -105,14 +105,15 @@ def _compare(port: Port, recording: Recording) -> Compared:
     for batch in recording.batches if not precision.exact else ():
         if any(_is_over(line, f"{FLOAT64} {batch}") for line in outputs):
             run, change = runs[FLOAT64, batch], change_outputs(precision.paths)
-            own.moved(batch, moved_by_last_bits(port.program, weights, recording, run, batch, change))
+            moved = moved_by_last_bits(port.program, weights, recording, run, batch, change)
+            own.expect_rounded(batch, moved)
             outputs = _output_lines(runs, ends, recording, precision, own)
     over = [line for line in outputs if not line.holds]
     if over and all(_differs_in_float32_alone(line) for line in over):
         for batch in recording.batches:
             if any(not line.figures[f"{FLOAT32} {batch}"].holds for line in over):
-                run = runs[FLOAT64, batch]
-                moved = moved_by_last_bits(port.program, weights, recording, run, batch, change_weights)
+                run, change = runs[FLOAT64, batch], change_weights(LAST_BIT)
+                moved = moved_by_last_bits(port.program, weights, recording, run, batch, change)
                 own.expect(batch, moved)
         outputs = _output_lines(runs, ends, recording, precision, own)
     left = {(line.name, line.kind) for line in outputs if not line.holds}

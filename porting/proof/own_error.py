@@ -13,6 +13,7 @@ more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class OwnErrors:
             return measured
         return max(measured, self._expected.get((batch, name), 0.0))
 
-    def moved(self, batch: str, moved: Mapping[str, float]) -> None:
+    def expect_rounded(self, batch: str, moved: Mapping[str, float]) -> None:
         """Takes in the same for what Keras rounds in float64, of the outputs of the layers that do."""
         self._moved |= {(batch, name): far for name, far in moved.items()}
 
@@ -87,9 +88,9 @@ Change = Callable[[Interpreter, int], None]
 """Changes a copy of the port in its last bits, another way for each probe."""
 
 
-def change_weights(net: Interpreter, probe: int) -> None:
-    """Every weight, as a float32 computation does: a `Change`."""
-    nudge_weights(net, probe, LAST_BIT)
+def change_weights(nudge: float) -> Change:
+    """Every weight by up to `nudge` of itself: by LAST_BIT as a float32 computation does."""
+    return partial(nudge_weights, nudge=nudge)
 
 
 def change_outputs(paths: Iterable[LayerPath]) -> Change:
@@ -113,6 +114,29 @@ def change_outputs(paths: Iterable[LayerPath]) -> Change:
     return change
 
 
+def copy_of(
+    program: Program,
+    weights: Weights,
+    dtype: str,
+    change: Change | None = None,
+    probe: int = 0,
+) -> Interpreter:
+    """A port of its own tensors.
+
+    Args:
+        program: The port.
+        weights: Its tensors; they stay as they are.
+        dtype: In which it runs.
+        change: Done to it.
+        probe: Which of the changes.
+    """
+    copies = {path: {name: each.clone() for name, each in named.items()} for path, named in weights.items()}
+    interpreter = Interpreter(program, copies).to(getattr(torch, dtype)).eval()
+    if change is not None:
+        change(interpreter, probe)
+    return interpreter
+
+
 def moved_by_last_bits(
     program: Program, weights: Weights, recording: Recording, run: Run, batch: str, change: Change
 ) -> dict[str, float]:
@@ -129,12 +153,8 @@ def moved_by_last_bits(
     was = kept_outputs(run, recording, batch)
     moved = dict.fromkeys(was, 0.0)
     for probe in range(PROBES):
-        copies = {
-            path: {name: each.clone() for name, each in named.items()} for path, named in weights.items()
-        }
-        interpreter = Interpreter(program, copies).to(torch.float64).eval()
-        change(interpreter, probe)
-        nudged = kept_outputs(run_program(interpreter, recording, FLOAT64, batch), recording, batch)
+        copy = copy_of(program, weights, FLOAT64, change, probe)
+        nudged = kept_outputs(run_program(copy, recording, FLOAT64, batch), recording, batch)
         for name in was:
             typical = typical_norm(recording.output(FLOAT32, RANDOM, name))
             moved[name] = max(moved[name], apart(nudged[name], was[name], typical))

@@ -3,8 +3,7 @@
 In float32 a ReLU or a pooling may switch at a tie in one computation and not in another, and every gradient
 behind it is another: in Keras and the port, and in the port and a copy of it whose weights are changed in
 their last bits (porting/last_bits.py). A fault is in all copies alike, and shows in float64, too, where such
-ties do not occur: only arrays that hold there are looked at again. Where Keras has no float64, as of
-MaxPooling3D, the copies alone decide.
+ties do not occur: only arrays that hold there are looked at again.
 
 In float64 it is the same where Keras rounds constants to float32 (precision.py): copies in which the outputs
 of those layers are changed in float32's last bits tell what that may do.
@@ -12,26 +11,20 @@ of those layers are changed in float32's last bits tell what that may do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from porting.carried_weights import layers_of
-from porting.graph import LayerPath
-from porting.interpreter import Interpreter
-from porting.last_bits import NUDGE, PROBES, TIMES_OWN_SPREAD, nudge_weights
+from porting.last_bits import NUDGE, PROBES, TIMES_OWN_SPREAD
 from porting.program import Program
-from porting.proof.own_error import Change, change_outputs
+from porting.proof.own_error import Change, Weights, change_outputs, change_weights, copy_of
 from porting.proof.port import run_program
 from porting.proof.precision import Precision
 from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Recording
 from porting.proof.residuals import GRADIENT, ROUNDED, Figure, rows_apart
 from porting.proof.verdict import Line
 
-Weights = Mapping[LayerPath, Mapping[str, Tensor]]
 OF_CONVERTED = ", converted model"
 """Ends the names of what is the converted model's."""
 
@@ -57,9 +50,8 @@ def allow_own_spread(
     """
     rounded = [name for name, line in lines.items() if _is_over_of_rounded(line)]
     _allow(lines, rounded, FLOAT64, change_outputs(precision.paths), program, weights, recording)
-    has_float64 = FLOAT64 in recording.dtypes
-    over = [name for name, line in lines.items() if _is_over_in_float32(line, has_float64)]
-    _allow(lines, over, FLOAT32, _change_weights, program, weights, recording)
+    over = [name for name, line in lines.items() if _is_over_in_float32(line)]
+    _allow(lines, over, FLOAT32, change_weights(NUDGE[FLOAT32]), program, weights, recording)
     return [name for name in over if lines[name].holds]
 
 
@@ -93,22 +85,16 @@ def _allow(
         lines[name] = replace(lines[name], figures=judged)
 
 
-def _change_weights(net: Interpreter, probe: int) -> None:
-    nudge_weights(net, probe, NUDGE[FLOAT32])
-
-
 def _is_over_of_rounded(line: Line) -> bool:
     figure = line.figures.get(f"{FLOAT64} {RANDOM}")
     return not line.fault and figure is not None and not figure.holds and figure.allowed == GRADIENT[ROUNDED]
 
 
-def _is_over_in_float32(line: Line, has_float64: bool) -> bool:
+def _is_over_in_float32(line: Line) -> bool:
     figures = line.figures
     run = f"{FLOAT32} {RANDOM}"
     if line.fault or run not in figures or figures[run].holds:
         return False
-    if not has_float64:
-        return True
     return any(name.startswith(FLOAT64) and figure.holds for name, figure in figures.items())
 
 
@@ -130,10 +116,7 @@ def _gradients(
         change: Done to it before.
         probe: Which of the changes.
     """
-    copies = {path: {name: each.clone() for name, each in named.items()} for path, named in weights.items()}
-    interpreter = Interpreter(program, copies).to(getattr(torch, dtype)).eval()
-    if change is not None:
-        change(interpreter, probe)
+    interpreter = copy_of(program, weights, dtype, change, probe)
     run = run_program(interpreter, recording, dtype, RANDOM)
     found = {}
     for path, piece in layers_of(program):
