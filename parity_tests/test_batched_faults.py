@@ -128,7 +128,7 @@ def _seed_of_dropout_not_drawn(patch: Patch) -> None:
 
     def draw(self: Any, draws: Draws, rows: Rows, size: tuple[int, int]) -> Any:
         holes = right(self, draws, rows, size)
-        draws.drawn[rows] -= np.uint64(1)
+        draws.drawn[rows] -= 1
         return holes
 
     patch.setattr(dropout.CoarseDropout, "draw", draw)

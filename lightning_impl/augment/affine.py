@@ -56,16 +56,19 @@ def keras_affine_matrices(
     theta, tx, ty, shear, zx, zy = (np.asarray(values, np.float64) for values in drawn)
     angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
     waves = (np.cos(angle), np.sin(angle), np.cos(sheared), np.sin(sheared))
-    first, second = _rows(*waves, tx, ty, zx, zy, image_size, profile)
-    return np.stack([np.stack(first, -1), np.stack(second, -1)], -2)
+    matrices = np.empty((len(theta), 2, 3))
+    for place, row in enumerate(_rows(*waves, tx, ty, zx, zy, image_size, profile)):
+        for column, entries in enumerate(row):
+            matrices[:, place, column] = entries
+    return matrices
 
 
 def keras_affine_matrix(
     drawn: AffineParameters, image_size: tuple[int, int], profile: Profile
 ) -> NDArray[np.float64]:
     """The same for one image and plain numbers, `(2, 3)`, without a vector's costs."""
-    theta, tx, ty, shear, zx, zy = (float(value) for value in drawn)  # type: ignore[arg-type]
-    angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
+    theta, tx, ty, shear, zx, zy = drawn
+    angle, sheared = theta * RADIANS, (theta + shear) * RADIANS  # type: ignore[operator]
     waves = (math.cos(angle), math.sin(angle), math.cos(sheared), math.sin(sheared))
     return np.array(_rows(*waves, tx, ty, zx, zy, image_size, profile))
 
@@ -90,7 +93,8 @@ def _rows(
     """
     a, b = zx * cos, -zy * sin_sheared
     d, e = zx * sin, zy * cos_sheared
-    first_centre, second_centre = (side / 2 + profile.affine_centre_offset for side in image_size)
+    first_centre = image_size[0] / 2 + profile.affine_centre_offset
+    second_centre = image_size[1] / 2 + profile.affine_centre_offset
     first = cos * tx - sin * ty + first_centre - a * first_centre - b * second_centre
     second = sin * tx + cos * ty + second_centre - d * first_centre - e * second_centre
     if profile.affine_takes_x_first:

@@ -10,7 +10,7 @@ streams up as the two generators that Albumentations takes, so that both sides d
 from __future__ import annotations
 
 import random
-from collections.abc import MutableSequence
+from collections.abc import MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,34 @@ WORD = 0xFFFFFFFFFFFFFFFF
 
 Rows = NDArray[np.int64]
 
+# Numbers of a batch's streams that are worked out together: one by one numpy's calls would cost more than
+# their work.
+NUMBERS_AHEAD = 16
+
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The output function of splitmix64; uint64 wraps around as the algorithm wants it."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(MIX_2)
     return state ^ (state >> np.uint64(31))
+
+
+def _mix_one(state: int) -> int:
+    """The same of one number, in Python's whole numbers: numpy's scalars would cost three times as much."""
+    state = ((state ^ (state >> 30)) * MIX_1) & WORD
+    state = ((state ^ (state >> 27)) * MIX_2) & WORD
+    return state ^ (state >> 31)
+
+
+def numbers_at(keys: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Numbers of streams, uniform in [0, 1), 53 bits; keys and places are broadcast.
+
+    Args:
+        keys: From `stream_keys`.
+        places: Which numbers of the streams, from 0.
+    """
+    bits = _mix(keys + (places + 1).astype(np.uint64) * np.uint64(GOLDEN))
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def stream_keys(seed: int, epoch: int, indices: ArrayLike) -> NDArray[np.uint64]:
@@ -39,10 +61,10 @@ def stream_keys(seed: int, epoch: int, indices: ArrayLike) -> NDArray[np.uint64]
         epoch: From 0.
         indices: `(N,)` places in the epoch's unshuffled order, 0 or more.
     """
-    key = np.zeros(1, np.uint64)
+    key = 0
     for part in (seed, epoch):
-        key = _mix(key + np.uint64(part & WORD) + np.uint64(GOLDEN))
-    return _mix(key + np.asarray(indices, np.uint64) * np.uint64(GOLDEN) + np.uint64(GOLDEN))
+        key = _mix_one((key + part + GOLDEN) & WORD)
+    return _mix(np.asarray(indices, np.uint64) * np.uint64(GOLDEN) + np.uint64((key + GOLDEN) & WORD))
 
 
 class Draws:
@@ -54,21 +76,40 @@ class Draws:
 
     Args:
         keys: `(N,)` from `stream_keys`.
+        numbers: `(N, any)` the streams' first numbers, where they are known.
+
+    Attributes:
+        drawn: `(N,)` how many numbers each stream has given.
     """
 
-    def __init__(self, keys: NDArray[np.uint64]) -> None:
+    def __init__(self, keys: NDArray[np.uint64], numbers: NDArray[np.float64] | None = None) -> None:
         self.keys = keys
-        self.drawn = np.zeros(len(keys), np.uint64)
+        self.drawn = np.zeros(len(keys), np.int64)
+        # No stream has given more.
+        self.most = 0
+        self.numbers = numbers_at(keys[:, None], np.arange(NUMBERS_AHEAD)) if numbers is None else numbers
 
     @property
     def all_rows(self) -> Rows:
         return np.arange(len(self.keys))
 
+    def part(self, start: int, stop: int) -> Draws:
+        """The streams of some of the images, from their first numbers on."""
+        return Draws(self.keys[start:stop], self.numbers[start:stop])
+
     def random(self, rows: Rows) -> NDArray[np.float64]:
         """Uniform in [0, 1), 53 bits."""
-        self.drawn[rows] += np.uint64(1)
-        bits = _mix(self.keys[rows] + self.drawn[rows] * np.uint64(GOLDEN))
-        return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        places = self.drawn[rows]
+        self.drawn[rows] = places + 1
+        self.most += 1
+        if self.most > self.numbers.shape[1]:
+            self.numbers = numbers_at(self.keys[:, None], np.arange(2 * self.most))
+        return self.numbers[rows, places]
+
+    def skip(self, rows: Rows, count: int | NDArray[np.int64]) -> None:
+        """Leaves out the next `count` numbers of each row."""
+        self.drawn[rows] += count
+        self.most += int(np.max(count, initial=0))
 
     def uniform(self, low: float, high: float, rows: Rows) -> NDArray[np.float64]:
         """Uniform between `low` and `high`."""
@@ -102,7 +143,7 @@ class Draws:
 
 
 class Stream:
-    """One image's stream, in Python's whole numbers: numpy's scalars would cost three times as much.
+    """One image's stream.
 
     Args:
         key: From `stream_keys`.
@@ -111,17 +152,23 @@ class Stream:
     def __init__(self, key: int) -> None:
         self.start(key)
 
-    def start(self, key: int) -> None:
-        """Goes over to another image."""
+    def start(self, key: int, numbers: Sequence[float] = ()) -> None:
+        """Goes over to another image.
+
+        Args:
+            key: From `stream_keys`.
+            numbers: The stream's first numbers, where they are known.
+        """
         self.key = key
+        self.numbers = numbers
         self.drawn = 0
 
     def next(self) -> float:
+        place = self.drawn
         self.drawn += 1
-        state = (self.key + self.drawn * GOLDEN) & WORD
-        state = ((state ^ (state >> 30)) * MIX_1) & WORD
-        state = ((state ^ (state >> 27)) * MIX_2) & WORD
-        return ((state ^ (state >> 31)) >> 11) * 2.0**-53
+        if place < len(self.numbers):
+            return self.numbers[place]
+        return (_mix_one((self.key + self.drawn * GOLDEN) & WORD) >> 11) * 2.0**-53
 
 
 class CounterRandom(random.Random):
@@ -136,6 +183,10 @@ class CounterRandom(random.Random):
 
     def random(self) -> float:
         return self.stream.next()
+
+    def uniform(self, a: float, b: float) -> float:
+        """Python's own formula, with a call less."""
+        return a + (b - a) * self.stream.next()
 
     def getrandbits(self, k: int) -> int:
         words = [int(self.stream.next() * 2**32) for _ in range((k + 31) // 32)]

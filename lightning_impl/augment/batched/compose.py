@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from lightning_impl.augment.batched import keras_operations, steps
 from lightning_impl.augment.batched.registry import BUILDERS
 from lightning_impl.augment.batched.stage import Refusal, Stage
 from lightning_impl.augment.sampling import CounterGenerator, CounterRandom, Draws, Stream, stream_keys
-from lightning_impl.augment.transforms import KerasAffine
+from lightning_impl.augment.transforms import KerasAffine, KerasBrightness
 
 # On a CPU a piece of a batch goes through all steps while it lies in the cache: 32 images of 64 x 64.
 VALUES_IN_CACHE = 32 * 64 * 64 * 3
@@ -71,17 +72,17 @@ class BatchedCompose:
         """
         if images.ndim != 4 or tuple(images.shape[1:3]) != tuple(self.image_size):
             raise ValueError(f"images are {tuple(images.shape)}, not (N, {self.image_size}, C)")
-        keys = stream_keys(self.seed, epoch, indices)
-        if len(keys) != len(images):
-            raise ValueError(f"{len(images)} images and {len(keys)} indices")
+        draws = Draws(stream_keys(self.seed, epoch, indices))
+        if len(draws.keys) != len(images):
+            raise ValueError(f"{len(images)} images and {len(draws.keys)} indices")
         size = len(images)
         if images.device.type == "cpu":
-            size = max(1, VALUES_IN_CACHE // images[0].numel()) if size else 1
+            size = max(1, VALUES_IN_CACHE // max(1, math.prod(images.shape[1:])))
         if size >= len(images):
-            return self._run(images, Draws(keys)).permute(0, 2, 3, 1)
+            return self._run(images, draws).permute(0, 2, 3, 1)
         whole: Tensor | None = None
         for start in range(0, len(images), size):
-            piece = self._run(images[start : start + size], Draws(keys[start : start + size]))
+            piece = self._run(images[start : start + size], draws.part(start, start + size))
             if whole is None:
                 whole = piece.new_empty((len(images), *piece.shape[1:]))
             whole[start : start + size] = piece
@@ -143,7 +144,10 @@ def _build_each(
             flips = []
             while waiting and type(waiting[0]) in (A.HorizontalFlip, A.VerticalFlip):
                 flips.append(waiting.pop(0))
-            built.append(steps.Gated(keras_operations.Affine(transform, tuple(flips)), 1.0))
+            follows = waiting[0] if waiting else None
+            raised = stage.levels == "255" and type(follows) is KerasBrightness and follows.p >= 1
+            raised = raised and keras_operations.Brightness(follows).stretches
+            built.append(steps.Gated(keras_operations.Affine(transform, tuple(flips), raised), 1.0))
             continue
         step, stage = _build(transform, stage, refusals)
         built.append(step)
@@ -162,12 +166,12 @@ def apply_to_images(
         epoch: From 0.
         indices: Each image's place in the epoch's unshuffled order.
     """
-    keys = stream_keys(seed, epoch, indices).tolist()
+    draws = Draws(stream_keys(seed, epoch, indices))
     stream = Stream(0)
     # Albumentations hands them on and calls their methods; it does not ask for their types.
     compose.set_random_state(CounterGenerator(stream), CounterRandom(stream))  # type: ignore[arg-type]
-    for image, key in zip(images, keys, strict=True):
-        stream.start(key)
+    for image, key, numbers in zip(images, draws.keys.tolist(), draws.numbers.tolist(), strict=True):
+        stream.start(key, numbers)
         yield compose(image=image)["image"]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightning_impl.augment.batched.per_image import per_channel
 from lightning_impl.augment.batched.stage import Builder, Built, Stage, refuse
-from lightning_impl.augment.sampling import Draws, Rows
+from lightning_impl.augment.sampling import Draws, Rows, numbers_at
 
 Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -71,10 +71,9 @@ def draw_blocks(draws: Draws, rows: Rows, counts: NDArray[np.int64], blocks: int
     """
     most = int(counts.max(initial=0))
     ahead = np.arange(blocks)[:, None, None] * counts[None, :, None] + np.arange(most)
-    streams = Draws(np.broadcast_to(draws.keys[rows][None, :, None], ahead.shape).ravel())
-    streams.drawn = (draws.drawn[rows][None, :, None] + ahead.astype(np.uint64)).ravel()
-    draws.drawn[rows] += (blocks * counts).astype(np.uint64)
-    return streams.random(streams.all_rows).reshape(ahead.shape)
+    keys, drawn = draws.keys[rows][:, None], draws.drawn[rows][:, None]
+    draws.skip(rows, blocks * counts)
+    return numbers_at(keys, drawn + ahead)
 
 
 def counts_pixels(transform: Any) -> bool:

@@ -30,19 +30,26 @@ def like(exact: Tensor, images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Affine:
-    """The twin of KerasAffine, and of flips that come right after it."""
+    """The twin of KerasAffine, and of flips that come right after it.
+
+    Attributes:
+        transform: KerasAffine.
+        flips: What follows it.
+        stays_raised: Whether float levels are left higher by ROUNDS_TO_4096THS, for a stretch that takes each
+            image's lowest level away.
+    """
 
     transform: KerasAffine
     flips: tuple[A.HorizontalFlip | A.VerticalFlip, ...] = ()
+    stays_raised: bool = False
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
         drawn = self.draw(draws, rows, (images.shape[2], images.shape[3]))
         # 1 for columns, 0 for rows: the coordinate that runs backwards where the flip is drawn.
         backwards = []
         for flip in self.flips:
-            is_flipped = np.full(len(rows), flip.p >= 1)
-            if 0 < flip.p < 1:
-                is_flipped = draws.random(rows) < flip.p
+            is_drawn = 0 < flip.p < 1
+            is_flipped = draws.random(rows) < flip.p if is_drawn else np.full(len(rows), flip.p >= 1)
             backwards.append((int(isinstance(flip, A.HorizontalFlip)), is_flipped))
         return self.apply(images, drawn, backwards)
 
@@ -56,11 +63,14 @@ class Affine:
         size = (images.shape[2], images.shape[3])
         matrices = keras_affine_matrices(drawn, size, PROFILES[self.transform.profile])
         for axis, is_flipped in backwards:
-            matrices[is_flipped, :, 2] += matrices[is_flipped, :, axis] * (size[axis] - 1)
-            matrices[is_flipped, :, axis] *= -1
+            along = matrices[..., axis]
+            matrices[..., 2] += along * (is_flipped * (size[axis] - 1))[:, None]
+            along *= 1 - 2 * is_flipped[:, None]
         warped = warp(as_float(images), matrices, self.transform.fill_mode, self.transform.cval)
         if images.is_floating_point():
-            warped.add_(ROUNDS_TO_4096THS).sub_(ROUNDS_TO_4096THS)
+            warped.add_(ROUNDS_TO_4096THS)
+            if not self.stays_raised:
+                warped.sub_(ROUNDS_TO_4096THS)
         return like(warped, images)
 
     def draw(self, draws: Draws, rows: Rows, size: tuple[int, int]) -> AffineParameters:
@@ -102,6 +112,11 @@ class Brightness:
 
     transform: KerasBrightness
 
+    @property
+    def stretches(self) -> bool:
+        """Whether levels may come raised by a constant: each image's lowest is taken away first."""
+        return PROFILES[self.transform.profile].brightness_stretches
+
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
         return self.apply(images, draws.uniform(*self.transform.brightness_range, rows))
 
@@ -109,12 +124,14 @@ class Brightness:
         """The product with given factors, a number an image."""
         factor, exact = per_image(factors, images), as_float(images)
         low, high = _ends(exact)
-        stretches = PROFILES[self.transform.profile].brightness_stretches
         span = high - low
-        # An image of one level becomes black, as Keras has it: nothing to divide by.
-        stretched = (exact - low).div_(torch.where(span == 0, 1, span)).mul_(255)
-        if stretches:
+        # An image of one level becomes black, as Keras has it: 0 by anything.
+        divisor = span.clamp(min=torch.finfo(span.dtype).tiny)
+        if self.stretches:
+            # In place: nobody needs what it was, and memory costs more than arithmetic here.
+            stretched = exact.sub_(low).div_(divisor).mul_(255)
             return like(_times_whole(stretched, factor), images)
+        stretched = (exact - low).div_(divisor).mul_(255)
         is_outside = (low < 0) | (high > 255)
         levels = _times_whole(torch.where(is_outside, stretched, exact), factor)
         return like(torch.where(is_outside, levels / 255 * span + low, levels), images)

@@ -14,7 +14,7 @@ from lightning_impl.augment.sampling import Draws, Rows
 
 def per_image(values: NDArray, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """A number an image, `(N, 1, 1, 1)`, where the images are."""
-    return torch.from_numpy(values).to(images.device, dtype)[:, None, None, None]
+    return torch.from_numpy(values).to(images.device, dtype).view(-1, 1, 1, 1)
 
 
 def draw_within(limits: tuple[float, float], draws: Draws, rows: Rows) -> NDArray[np.float64]:

@@ -64,7 +64,8 @@ class InOrder:
 
     def run(self, images: Tensor, draws: Draws, rows: Rows, force: bool = False) -> Tensor:
         if not force:
-            rows = rows[draws.random(rows) < self.p]
+            numbers = draws.random(rows)
+            rows = rows if self.p >= 1 else rows[numbers < self.p]
         for step in self.steps:
             images = step.run(images, draws, rows)
         return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn.functional import grid_sample
 # nearest, reflect, wrap and constant are scipy's, as ImageDataGenerator has them; the others OpenCV's.
 # `fade` is BORDER_CONSTANT, which blends the last pixels with the fill, `mirror` is BORDER_REFLECT_101.
 Border = Literal["nearest", "reflect", "wrap", "constant", "fade", "mirror"]
+NUMPY_TYPES = {torch.float32: np.float32, torch.float64: np.float64}
 GRID_SAMPLE = {"nearest": "border", "reflect": "reflection", "mirror": "reflection", "fade": "zeros"}
 
 
@@ -60,12 +62,16 @@ def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Te
     A sum of a row's and a column's part: affine_grid's product of matrices costs as much as the sampling.
     """
     # Columns come first in grid_sample.
-    numbers = torch.from_numpy(matrices[:, ::-1].copy()).to(images.device, images.dtype)
-    row = torch.arange(size[0], dtype=images.dtype, device=images.device)
-    column = torch.arange(size[1], dtype=images.dtype, device=images.device)
+    numbers = torch.from_numpy(matrices[:, ::-1].astype(NUMPY_TYPES[images.dtype])).to(images.device)
+    row, column = (_places(side, images.dtype, images.device) for side in size)
     by_row = numbers[:, :, 0, None] * row
     by_column = torch.addcmul(numbers[:, :, 2, None], numbers[:, :, 1, None], column)
     return (by_row[..., None] + by_column[:, :, None, :]).permute(0, 2, 3, 1)
+
+
+@lru_cache(maxsize=16)
+def _places(side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(side, dtype=dtype, device=device)
 
 
 def _warp_as_scipy(
