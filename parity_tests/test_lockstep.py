@@ -139,7 +139,7 @@ def test_no_false_alarm_in_20_seeds(seed_traces: Path, request: pytest.FixtureRe
 
 def page(kept: dict[str, Any]) -> str:
     """docs/lockstep.md."""
-    versions = ", ".join(f"{name} {version}" for name, version in kept["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(kept["versions"].items()))
     lines = [
         "# Whole trainings in lockstep",
         "",
