@@ -177,10 +177,6 @@ def our_draws(settings: AugmentSettings, size: tuple[int, int]) -> dict[str, NDA
     for transform in keras_pipeline(settings, TF24).transforms:
         if isinstance(transform, KerasAffine):
             drawn |= keras_operations.Affine(transform).draw(draws, rows, size)._asdict()
-        elif isinstance(transform, A.HorizontalFlip):
-            drawn["flip_horizontal"] = (draws.random(rows) < transform.p).astype(float)
-        elif isinstance(transform, A.VerticalFlip):
-            drawn["flip_vertical"] = (draws.random(rows) < transform.p).astype(float)
         elif isinstance(transform, KerasBrightness):
             drawn["brightness"] = draws.uniform(*transform.brightness_range, rows)
         else:

@@ -57,13 +57,14 @@ class DataPort:
             cval=self.settings.cval,
             profile=self.profile.name,  # type: ignore[arg-type]
         )
-        pixels = keras_operations.Affine(affine).apply(pixels, AffineParameters(**drawn))
+        flips = {
+            name: np.array([bool(each[name]) for each in parameters])
+            for name in ("flip_horizontal", "flip_vertical")
+        }
+        pixels = keras_operations.Affine(affine).apply(pixels, AffineParameters(**drawn, **flips))
         if parameters[0]["channel_shift_intensity"] is not None:
             shifts = np.array([each["channel_shift_intensity"] for each in parameters], float)
             pixels = keras_operations.ChannelShift(KerasChannelShift()).apply(pixels, shifts)
-        for name, axis in (("flip_horizontal", 3), ("flip_vertical", 2)):
-            flips = torch.tensor([bool(each[name]) for each in parameters])
-            pixels = torch.where(flips[:, None, None, None], pixels.flip(axis), pixels)
         if parameters[0]["brightness"] is not None:
             factors = np.array([each["brightness"] for each in parameters], float)
             brightness = KerasBrightness(profile=self.profile.name)  # type: ignore[arg-type]

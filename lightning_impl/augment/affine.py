@@ -1,9 +1,9 @@
-"""ImageDataGenerator's affine transformation as matrices from output to input pixels."""
+"""ImageDataGenerator's affine transformation and flips as matrices from output to input pixels."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ RADIANS = math.pi / 180
 
 
 class AffineParameters(NamedTuple):
-    """What ImageDataGenerator draws for its affine transformation, by its names, `(N,)` each.
+    """What ImageDataGenerator draws for its affine transformation and flips, by its names, `(N,)` each.
 
     Attributes:
         theta: Rotation in degrees.
@@ -30,6 +30,8 @@ class AffineParameters(NamedTuple):
         shear: In degrees.
         zx: Zoom of the first coordinate; above 1 the picture shrinks.
         zy: Of the second.
+        flip_horizontal: Whether the result's columns run backwards, bool.
+        flip_vertical: Whether its rows do.
     """
 
     theta: ArrayLike
@@ -38,6 +40,8 @@ class AffineParameters(NamedTuple):
     shear: ArrayLike
     zx: ArrayLike
     zy: ArrayLike
+    flip_horizontal: ArrayLike = False
+    flip_vertical: ArrayLike = False
 
 
 def keras_affine_matrices(
@@ -53,13 +57,17 @@ def keras_affine_matrices(
     Returns:
         `(N, 2, 3)`.
     """
-    theta, tx, ty, shear, zx, zy = (np.asarray(values, np.float64) for values in drawn)
+    theta, tx, ty, shear, zx, zy = (np.asarray(values, np.float64) for values in drawn[:6])
     angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
     waves = (np.cos(angle), np.sin(angle), np.cos(sheared), np.sin(sheared))
     matrices = np.empty((len(theta), 2, 3))
     for place, row in enumerate(_rows(*waves, tx, ty, zx, zy, image_size, profile)):
         for column, entries in enumerate(row):
             matrices[:, place, column] = entries
+    for axis, flips in ((0, drawn.flip_vertical), (1, drawn.flip_horizontal)):
+        backwards = np.asarray(flips, np.float64).reshape(-1, 1)
+        matrices[..., 2] += matrices[..., axis] * (backwards * (image_size[axis] - 1))
+        matrices[..., axis] *= 1 - 2 * backwards
     return matrices
 
 
@@ -67,10 +75,17 @@ def keras_affine_matrix(
     drawn: AffineParameters, image_size: tuple[int, int], profile: Profile
 ) -> NDArray[np.float64]:
     """The same for one image and plain numbers, `(2, 3)`, without a vector's costs."""
-    theta, tx, ty, shear, zx, zy = drawn
-    angle, sheared = theta * RADIANS, (theta + shear) * RADIANS  # type: ignore[operator]
+    theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical = cast("tuple[float, ...]", drawn)
+    angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
     waves = (math.cos(angle), math.sin(angle), math.cos(sheared), math.sin(sheared))
-    return np.array(_rows(*waves, tx, ty, zx, zy, image_size, profile))
+    (a, b, first), (d, e, second) = _rows(*waves, tx, ty, zx, zy, image_size, profile)
+    if flip_vertical:
+        last = image_size[0] - 1
+        a, first, d, second = -a, first + a * last, -d, second + d * last
+    if flip_horizontal:
+        last = image_size[1] - 1
+        b, first, e, second = -b, first + b * last, -e, second + e * last
+    return np.array(((a, b, first), (d, e, second)))
 
 
 def _rows(

@@ -14,7 +14,9 @@ from parity_common.augment_settings import AugmentSettings
 
 
 def keras_pipeline(settings: AugmentSettings, profile: Profile) -> A.Compose:
-    """What ImageDataGenerator applies at random, in its order: affine, channel shift, flips, brightness.
+    """What ImageDataGenerator applies at random: affine, channel shift, flips, brightness.
+
+    The affine's warp does the flips as well, where there is one: a channel shift between them does not mind.
 
     Standardising (`rescale` and the rest) is no part of it: it is the model's, in training and validation
     (lightning_impl/augment/standardise.py).
@@ -37,15 +39,18 @@ def keras_pipeline(settings: AugmentSettings, profile: Profile) -> A.Compose:
         fill_mode=settings.fill_mode,
         cval=settings.cval,
         profile=profile.name,  # type: ignore[arg-type]
+        horizontal_flip=settings.horizontal_flip,
+        vertical_flip=settings.vertical_flip,
     )
     moves = (settings.rotation_range, settings.width_shift_range, settings.height_shift_range)
-    if any(moves) or settings.shear_range or settings.zoom_factors != (1, 1):
+    warps = any(moves) or settings.shear_range or settings.zoom_factors != (1, 1)
+    if warps:
         transforms.append(affine)
     if settings.channel_shift_range:
         transforms.append(KerasChannelShift(settings.channel_shift_range))
-    if settings.horizontal_flip:
+    if settings.horizontal_flip and not warps:
         transforms.append(A.HorizontalFlip(p=0.5))
-    if settings.vertical_flip:
+    if settings.vertical_flip and not warps:
         transforms.append(A.VerticalFlip(p=0.5))
     if settings.brightness_range is not None:
         transforms.append(KerasBrightness(settings.brightness_range, profile.name))  # type: ignore[arg-type]
@@ -80,6 +85,7 @@ def keras_parameters(compose: A.Compose, image: NDArray, seed: int, epoch: int, 
     for name, drawn in recording(image=image)["applied_transforms"]:
         if name == "KerasAffine":
             found |= {key: float(drawn[key]) for key in ("theta", "tx", "ty", "shear", "zx", "zy")}
+            found |= {key: bool(drawn[key]) for key in ("flip_horizontal", "flip_vertical")}
         elif name == "KerasChannelShift":
             found["channel_shift_intensity"] = float(drawn["intensity"])
         elif name == "KerasBrightness":

@@ -30,6 +30,10 @@ ZeroOrMore = Annotated[float, Field(ge=0)]
 # fill, and its `wrap` has a period one pixel short: these two are scipy's own to do.
 CV2_BORDER = {"nearest": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT}
 
+# Of the images, where a flip is asked for: keras-preprocessing 1.1.2 image/image_data_generator.py,
+# `get_random_transform`, `np.random.random() < 0.5`.
+FLIP_SHARE = 0.5
+
 COLUMN_FIRST = np.array([1, 0, 2])
 
 
@@ -82,7 +86,7 @@ class ShiftRule:
 
 
 class KerasAffine(ImageOnlyTransform):
-    """ImageDataGenerator's rotation, shifts, shear and zoom: one warp, bilinear.
+    """ImageDataGenerator's rotation, shifts, shear, zoom and flips: one warp, bilinear.
 
     Against keras-preprocessing 1.1.2 and keras 3.15 on float images within 0.01 grey levels at 128 pixels a
     side (parity_tests/test_augment_keras.py). `A.Affine` cannot do this: it moves by whole pixels only, and
@@ -97,6 +101,9 @@ class KerasAffine(ImageOnlyTransform):
         fill_mode: nearest, reflect, wrap or constant.
         cval: The grey level of `constant`.
         profile: tf2.4 or keras3.
+        horizontal_flip: Half of the results run backwards along their rows: the warp of flipped coordinates,
+            where `A.HorizontalFlip` would move each pixel once more.
+        vertical_flip: The same along their columns.
         p: ImageDataGenerator always applies it: 1.
     """
 
@@ -109,6 +116,8 @@ class KerasAffine(ImageOnlyTransform):
         fill_mode: FillMode
         cval: float
         profile: ProfileName
+        horizontal_flip: bool
+        vertical_flip: bool
 
     def __init__(
         self,
@@ -120,6 +129,8 @@ class KerasAffine(ImageOnlyTransform):
         fill_mode: FillMode = "nearest",
         cval: float = 0.0,
         profile: ProfileName = "tf2.4",
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
@@ -132,6 +143,8 @@ class KerasAffine(ImageOnlyTransform):
         self.fill_mode = fill_mode
         self.cval = cval
         self.profile = profile
+        self.horizontal_flip = horizontal_flip
+        self.vertical_flip = vertical_flip
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         height, width = params["shape"][:2]
@@ -149,6 +162,8 @@ class KerasAffine(ImageOnlyTransform):
         zooms = tuple(self.zoom_range) != (1, 1)
         drawn["zx"] = source.uniform(*self.zoom_range) if zooms else 1.0
         drawn["zy"] = source.uniform(*self.zoom_range) if zooms else 1.0
+        drawn["flip_horizontal"] = self.horizontal_flip and source.random() < FLIP_SHARE
+        drawn["flip_vertical"] = self.vertical_flip and source.random() < FLIP_SHARE
         return drawn
 
     def apply(
@@ -160,10 +175,12 @@ class KerasAffine(ImageOnlyTransform):
         shear: float,
         zx: float,
         zy: float,
+        flip_horizontal: bool = False,
+        flip_vertical: bool = False,
         **params: Any,
     ) -> NDArray:
         size = (img.shape[0], img.shape[1])
-        drawn = AffineParameters(theta, tx, ty, shear, zx, zy)
+        drawn = AffineParameters(theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical)
         matrix = keras_affine_matrix(drawn, size, PROFILES[self.profile])
         if self.fill_mode in CV2_BORDER:
             warped = warp_by_cv2(img, matrix, CV2_BORDER[self.fill_mode])

@@ -136,22 +136,20 @@ def _build_each(
     transforms: Sequence[Any], stage: Stage, refusals: list[str]
 ) -> tuple[list[steps.Step], Stage]:
     built: list[steps.Step] = []
-    waiting = list(transforms)
-    while waiting:
-        transform = waiting.pop(0)
-        if type(transform) is KerasAffine and transform.p >= 1:
-            # A flip after this warp is the warp of flipped coordinates: no pixel is moved twice.
-            flips = []
-            while waiting and type(waiting[0]) in (A.HorizontalFlip, A.VerticalFlip):
-                flips.append(waiting.pop(0))
-            follows = waiting[0] if waiting else None
-            raised = stage.levels == "255" and type(follows) is KerasBrightness and follows.p >= 1
-            raised = raised and keras_operations.Brightness(follows).stretches
-            built.append(steps.Gated(keras_operations.Affine(transform, tuple(flips), raised), 1.0))
+    for transform, follows in zip(transforms, [*transforms[1:], None], strict=True):
+        if type(transform) is KerasAffine and _takes_raised(follows, stage):
+            operation = keras_operations.Affine(transform, stays_raised=True)
+            built.append(steps.Gated(operation, transform.p))
             continue
         step, stage = _build(transform, stage, refusals)
         built.append(step)
     return built, stage
+
+
+def _takes_raised(transform: Any, stage: Stage) -> bool:
+    """Whether all float images go through a stretch next, which takes each one's lowest level away."""
+    is_brightness = type(transform) is KerasBrightness and transform.p >= 1
+    return is_brightness and stage.levels == "255" and keras_operations.Brightness(transform).stretches
 
 
 def apply_to_images(

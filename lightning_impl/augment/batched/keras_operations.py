@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import albumentations as A
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from lightning_impl.augment.affine import ROUNDS_TO_4096THS, AffineParameters, k
 from lightning_impl.augment.batched.per_image import per_image
 from lightning_impl.augment.batched.warp import warp
 from lightning_impl.augment.sampling import Draws, Rows
-from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift
+from lightning_impl.augment.transforms import FLIP_SHARE, KerasAffine, KerasBrightness, KerasChannelShift
 from lightning_impl.keras_semantics.profile import PROFILES
 
 
@@ -30,42 +28,24 @@ def like(exact: Tensor, images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Affine:
-    """The twin of KerasAffine, and of flips that come right after it.
+    """The twin of KerasAffine.
 
     Attributes:
         transform: KerasAffine.
-        flips: What follows it.
         stays_raised: Whether float levels are left higher by ROUNDS_TO_4096THS, for a stretch that takes each
             image's lowest level away.
     """
 
     transform: KerasAffine
-    flips: tuple[A.HorizontalFlip | A.VerticalFlip, ...] = ()
     stays_raised: bool = False
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
-        drawn = self.draw(draws, rows, (images.shape[2], images.shape[3]))
-        # 1 for columns, 0 for rows: the coordinate that runs backwards where the flip is drawn.
-        backwards = []
-        for flip in self.flips:
-            is_drawn = 0 < flip.p < 1
-            is_flipped = draws.random(rows) < flip.p if is_drawn else np.full(len(rows), flip.p >= 1)
-            backwards.append((int(isinstance(flip, A.HorizontalFlip)), is_flipped))
-        return self.apply(images, drawn, backwards)
+        return self.apply(images, self.draw(draws, rows, (images.shape[2], images.shape[3])))
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: AffineParameters,
-        backwards: Sequence[tuple[int, NDArray[np.bool_]]] = (),
-    ) -> Tensor:
-        """The warp by given parameters, with some coordinates of the result running backwards."""
+    def apply(self, images: Tensor, drawn: AffineParameters) -> Tensor:
+        """The warp by given parameters."""
         size = (images.shape[2], images.shape[3])
         matrices = keras_affine_matrices(drawn, size, PROFILES[self.transform.profile])
-        for axis, is_flipped in backwards:
-            along = matrices[..., axis]
-            matrices[..., 2] += along * (is_flipped * (size[axis] - 1))[:, None]
-            along *= 1 - 2 * is_flipped[:, None]
         warped = warp(as_float(images), matrices, self.transform.fill_mode, self.transform.cval)
         if images.is_floating_point():
             warped.add_(ROUNDS_TO_4096THS)
@@ -83,10 +63,11 @@ class Affine:
         theta = within(given.rotation_range)
         tx, ty = (rule.draw_rows(draws, rows, side) for rule, side in zip(given.rules, size, strict=True))
         shear = within(given.shear_range)
-        if tuple(given.zoom_range) == (1, 1):
-            return AffineParameters(theta, tx, ty, shear, np.ones(len(rows)), np.ones(len(rows)))
-        zx = draws.uniform(*given.zoom_range, rows)
-        return AffineParameters(theta, tx, ty, shear, zx, draws.uniform(*given.zoom_range, rows))
+        zooms = tuple(given.zoom_range) != (1, 1)
+        zx, zy = (draws.uniform(*given.zoom_range, rows) if zooms else np.ones(len(rows)) for _ in "xy")
+        asked = (given.horizontal_flip, given.vertical_flip)
+        flips = (draws.random(rows) < FLIP_SHARE if flip else np.zeros(len(rows), bool) for flip in asked)
+        return AffineParameters(theta, tx, ty, shear, zx, zy, *flips)
 
 
 @dataclass(frozen=True)
