@@ -243,3 +243,46 @@ def test_nothing_random_is_an_empty_pipeline() -> None:
     assert keras_pipeline(AugmentSettings(), TF24).transforms == []
     assert not AugmentSettings().is_random
     assert all(settings.is_random for settings in CASES.values())
+
+
+@pytest.mark.parametrize("p", [1.0, 0.5])
+def test_levels_left_raised_for_a_stretch_are_the_same(p: float) -> None:
+    """A batch saves a pass where brightness takes the lowest level away: to the bit what it saves it on."""
+    images = torch.from_numpy(images_of(PHOTO_LIKE, 40, (45, 67)))
+    affine = KerasAffine(rotation_range=20, horizontal_flip=True, p=p)
+    brightness = KerasBrightness((0.7, 1.3))
+    fused = BatchedCompose(A.Compose([affine, brightness]), (45, 67), SEED, mode="float")
+    apart = BatchedCompose(A.Compose([affine, A.NoOp(p=1), brightness]), (45, 67), SEED, mode="float")
+    kept_raised = [
+        [
+            step.operation.stays_raised
+            for step in each.pipeline.steps
+            if hasattr(step.operation, "stays_raised")
+        ]
+        for each in (fused, apart)
+    ]
+    assert kept_raised == [[True], [False]]
+    # NoOp draws nothing where p is 1.
+    ours, theirs = (each(images, EPOCH, np.arange(40)) for each in (fused, apart))
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_what_is_given_stays_as_it_was(profile: str, dtype: type) -> None:
+    """Also where memory is shared with what is given, as a memory map's is."""
+    image = images_of(NOISE, 1, (45, 67))[0].astype(dtype)
+    given = image.view(np.memmap)
+    KerasAffine(rotation_range=20, profile=profile).apply(given, 9.0, 1.0, 2.0, 0.0, 1.1, 0.9, True, True)
+    KerasBrightness(profile=profile).apply(given, 1.3)
+    assert np.array_equal(given, images_of(NOISE, 1, (45, 67))[0])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_flipped_warp_is_the_flip_of_the_warp(axis: int) -> None:
+    image = images_of(PHOTO_LIKE, 1, (45, 67))[0].astype(np.float32)
+    affine, drawn = KerasAffine(), (9.0, 1.0, 2.0, 0.0, 1.1, 0.9)
+    flipped = affine.apply(image, *drawn, axis == 1, axis == 0)
+    expected = np.flip(affine.apply(image, *drawn), axis)
+    assert np.abs(flipped - expected).max() <= LEVELS[45, 67]
+    assert np.abs(flipped - np.flip(expected, axis)).max() > 10
