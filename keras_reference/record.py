@@ -63,7 +63,6 @@ CALLBACK_ATTRIBUTES = {
         "start_from_epoch",
     ),
     "TerminateOnNaN": (),
-    "LearningRateScheduler": (),
 }
 IDLE_CALLBACKS = (
     "ModelCheckpoint",
@@ -73,6 +72,8 @@ IDLE_CALLBACKS = (
     "History",
     "BackupAndRestore",
 )
+# It decides by a function: what that gave is recorded.
+SCHEDULER = "LearningRateScheduler"
 # What stands in a BatchNormalization must differ from its start (0 or 1), or a statistic that is not carried
 # over, or carried to the wrong place, would go unseen.
 RULE_OF_WEIGHT = {
@@ -1150,10 +1151,12 @@ def describe_callback(callback):
     name = type(callback).__name__
     if name in IDLE_CALLBACKS:
         return {"class": name, "config": {}}
+    if name == SCHEDULER:
+        return {"class": name, "config": {"rates": given_rates(callback)}}
     if name not in CALLBACK_ATTRIBUTES:
         raise RecordError(
             "callback {}: what it does to the training cannot be recorded (known: {})".format(
-                name, ", ".join(sorted(set(CALLBACK_ATTRIBUTES) | set(IDLE_CALLBACKS)))
+                name, ", ".join(sorted({SCHEDULER, *CALLBACK_ATTRIBUTES, *IDLE_CALLBACKS}))
             )
         )
     config = {key: getattr(callback, key) for key in CALLBACK_ATTRIBUTES[name] if hasattr(callback, key)}
@@ -1167,6 +1170,20 @@ def describe_callback(callback):
         )
         config["mode"] = config.get("mode") or direction or "auto"
     return {"class": name, "config": plain(config)}
+
+
+def given_rates(scheduler):
+    """The rates that a LearningRateScheduler gives, one an epoch: empty now, and filled while it is asked."""
+    rates, schedule = [], scheduler.schedule
+
+    def listened(*arguments):
+        # Keras gives the epoch and the present rate, and on a TypeError the epoch alone.
+        rate = schedule(*arguments)
+        rates.append(float(rate))
+        return rate
+
+    scheduler.schedule = listened
+    return rates
 
 
 def weight_rules(layers, ending):

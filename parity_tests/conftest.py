@@ -138,7 +138,8 @@ TRAINING_CASES = REPOSITORY / "parity_tests" / "training_cases.py"
 # By the function that gives fit's arguments: the cases it trains, and more arguments of the recorder.
 TRAININGS = {
     "weighted_fit": (("v1_adam", "v2_adam", "v3_nadam"), ()),
-    "fit": (("small_sgd", "small_rmsprop", "small_adam"), ("--sample-weights",)),
+    "fit": (("small_sgd", "small_adam"), ("--sample-weights",)),
+    "scheduled_fit": (("small_rmsprop",), ("--sample-weights",)),
     "early_fit": (("small_cosine", "small_activations", "small_blocks"), ()),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -224,8 +225,8 @@ def callbacks_from_keras(said: Iterable[Mapping[str, Any]], profile: Profile) ->
     """The Lightning callbacks for Keras's, in their order.
 
     Args:
-        said: {"class", "config"} of each, the config by Keras's argument names. Those that change nothing
-            in a training are passed over.
+        said: {"class", "config"} of each, the config by Keras's argument names; of a LearningRateScheduler
+            the "rates" that it gave, one an epoch. Those that change nothing in a training are passed over.
         profile: The Keras generation.
 
     Raises:
@@ -240,9 +241,16 @@ def callbacks_from_keras(said: Iterable[Mapping[str, Any]], profile: Profile) ->
             callbacks.append(KerasEarlyStopping(profile, **config))
         elif name == "TerminateOnNaN":
             callbacks.append(KerasTerminateOnNaN())
+        elif name == "LearningRateScheduler" and config.get("rates"):
+            callbacks.append(KerasLearningRateScheduler(partial(_rate_given, config["rates"])))
         elif name not in IDLE_CALLBACKS:
             raise UserError(f"callback {name} has no counterpart here: give it to the Trainer yourself")
     return callbacks
+
+
+def _rate_given(rates: list[float], epoch: int) -> float:
+    # A training that goes on where Keras's ended is told apart by its length.
+    return rates[min(epoch, len(rates) - 1)]
 
 
 IDLE_CALLBACKS = (
