@@ -60,14 +60,15 @@ def keras_affine_matrices(
     theta, tx, ty, shear, zx, zy = (np.asarray(values, np.float64) for values in drawn[:6])
     angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
     waves = (np.cos(angle), np.sin(angle), np.cos(sheared), np.sin(sheared))
+    rows = _rows(*waves, tx, ty, zx, zy, image_size, profile)
+    for axis, flips in ((0, drawn.flip_vertical), (1, drawn.flip_horizontal)):
+        backwards = np.asarray(flips, np.float64)
+        if backwards.any():
+            rows = _backwards(rows, axis, backwards, image_size)
     matrices = np.empty((len(theta), 2, 3))
-    for place, row in enumerate(_rows(*waves, tx, ty, zx, zy, image_size, profile)):
+    for place, row in enumerate(rows):
         for column, entries in enumerate(row):
             matrices[:, place, column] = entries
-    for axis, flips in ((0, drawn.flip_vertical), (1, drawn.flip_horizontal)):
-        backwards = np.asarray(flips, np.float64).reshape(-1, 1)
-        matrices[..., 2] += matrices[..., axis] * (backwards * (image_size[axis] - 1))
-        matrices[..., axis] *= 1 - 2 * backwards
     return matrices
 
 
@@ -78,14 +79,24 @@ def keras_affine_matrix(
     theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical = cast("tuple[float, ...]", drawn)
     angle, sheared = theta * RADIANS, (theta + shear) * RADIANS
     waves = (math.cos(angle), math.sin(angle), math.cos(sheared), math.sin(sheared))
-    (a, b, first), (d, e, second) = _rows(*waves, tx, ty, zx, zy, image_size, profile)
+    rows = _rows(*waves, tx, ty, zx, zy, image_size, profile)
     if flip_vertical:
-        last = image_size[0] - 1
-        a, first, d, second = -a, first + a * last, -d, second + d * last
+        rows = _backwards(rows, 0, 1.0, image_size)
     if flip_horizontal:
-        last = image_size[1] - 1
-        b, first, e, second = -b, first + b * last, -e, second + e * last
-    return np.array(((a, b, first), (d, e, second)))
+        rows = _backwards(rows, 1, 1.0, image_size)
+    return np.array(rows)
+
+
+Row = tuple[Any, Any, Any]
+
+
+def _backwards(rows: tuple[Row, Row], axis: int, share: Any, image_size: tuple[int, int]) -> tuple[Row, Row]:
+    """The rows for a result whose rows (axis 0) or columns (1) run backwards where `share` is 1, not 0."""
+    sign, last = 1 - 2 * share, share * (image_size[axis] - 1)
+    (a, b, first), (d, e, second) = rows
+    if axis == 0:
+        return (a * sign, b, first + a * last), (d * sign, e, second + d * last)
+    return (a, b * sign, first + b * last), (d, e * sign, second + e * last)
 
 
 def _rows(
@@ -99,7 +110,7 @@ def _rows(
     zy: Any,
     image_size: tuple[int, int],
     profile: Profile,
-) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+) -> tuple[Row, Row]:
     """The two rows of the matrix, of numbers or of arrays.
 
     The product rotation · shift · shear · zoom, taken about a centre that differs between the generations

@@ -18,8 +18,10 @@ from lightning_impl.augment.batched.stage import Refusal, Stage
 from lightning_impl.augment.sampling import CounterGenerator, CounterRandom, Draws, Stream, stream_keys
 from lightning_impl.augment.transforms import KerasAffine, KerasBrightness
 
-# On a CPU a piece of a batch goes through all steps while it lies in the cache: 32 images of 64 x 64.
+# On a CPU a large batch goes through all steps piece by piece, while a piece lies in the cache: 32 images of
+# 64 x 64. Up to four such pieces, copying them together and the small arithmetic of each cost more than that.
 VALUES_IN_CACHE = 32 * 64 * 64 * 3
+VALUES_AT_ONCE = 4 * VALUES_IN_CACHE
 
 
 class Unsupported(ValueError):
@@ -75,11 +77,9 @@ class BatchedCompose:
         draws = Draws(stream_keys(self.seed, epoch, indices))
         if len(draws.keys) != len(images):
             raise ValueError(f"{len(images)} images and {len(draws.keys)} indices")
-        size = len(images)
-        if images.device.type == "cpu":
-            size = max(1, VALUES_IN_CACHE // max(1, math.prod(images.shape[1:])))
-        if size >= len(images):
+        if images.device.type != "cpu" or images.numel() <= VALUES_AT_ONCE:
             return self._run(images, draws).permute(0, 2, 3, 1)
+        size = max(1, VALUES_IN_CACHE // math.prod(images.shape[1:]))
         whole: Tensor | None = None
         for start in range(0, len(images), size):
             piece = self._run(images[start : start + size], draws.part(start, start + size))

@@ -65,8 +65,10 @@ class Affine:
         shear = within(given.shear_range)
         zooms = tuple(given.zoom_range) != (1, 1)
         zx, zy = (draws.uniform(*given.zoom_range, rows) if zooms else np.ones(len(rows)) for _ in "xy")
-        asked = (given.horizontal_flip, given.vertical_flip)
-        flips = (draws.random(rows) < FLIP_SHARE if flip else np.zeros(len(rows), bool) for flip in asked)
+        flips = [
+            draws.random(rows) < FLIP_SHARE if is_asked else np.zeros(len(rows), bool)
+            for is_asked in (given.horizontal_flip, given.vertical_flip)
+        ]
         return AffineParameters(theta, tx, ty, shear, zx, zy, *flips)
 
 

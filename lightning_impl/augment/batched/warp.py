@@ -44,11 +44,9 @@ def warp(
     corners = border == "mirror"
     # grid_sample's coordinates run from -1 to 1, over the pixels' centres or over their outer edges. They are
     # worked out in float64 and rounded once.
-    scaled = np.empty_like(matrices)
-    for axis, side in ((0, height), (1, width)):
-        span = max(side - 1, 1) if corners else side
-        scaled[:, axis] = matrices[:, axis] * (2 / span)
-        scaled[:, axis, 2] += (0 if corners else 1 / side) - 1
+    spans = [max(side - 1, 1) if corners else side for side in (height, width)]
+    scaled = matrices * [[2 / spans[0]], [2 / spans[1]]]
+    scaled[..., 2] += [-1, -1] if corners else [1 / height - 1, 1 / width - 1]
     grid = _coordinates(images, scaled, (out_height, out_width))
     if border == "fade":
         images = images - fill
@@ -61,12 +59,13 @@ def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Te
 
     A sum of a row's and a column's part: affine_grid's product of matrices costs as much as the sampling.
     """
-    # Columns come first in grid_sample.
-    numbers = torch.from_numpy(matrices[:, ::-1].astype(NUMPY_TYPES[images.dtype])).to(images.device)
+    # Columns come first in grid_sample. `(N, 2, 1, 3)`, so that slices need no other axes.
+    ordered = matrices[:, ::-1, None].astype(NUMPY_TYPES[images.dtype])
+    numbers = torch.from_numpy(ordered).to(images.device)
     row, column = (_places(side, images.dtype, images.device) for side in size)
-    by_row = numbers[:, :, 0, None] * row
-    by_column = torch.addcmul(numbers[:, :, 2, None], numbers[:, :, 1, None], column)
-    return (by_row[..., None] + by_column[:, :, None, :]).permute(0, 2, 3, 1)
+    by_row = numbers.narrow(3, 0, 1) * row[:, None]
+    by_column = torch.addcmul(numbers.narrow(3, 2, 1), numbers.narrow(3, 1, 1), column)
+    return (by_row + by_column).permute(0, 2, 3, 1)
 
 
 @lru_cache(maxsize=16)
