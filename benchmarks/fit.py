@@ -37,16 +37,19 @@ def main() -> None:
     parser.add_argument("--stand-in-per-class", type=int, default=50, metavar="N", help="a class (50)")
     parser.add_argument("--epochs", type=int, default=3, help="of each process, the first not counted (3)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="all three")
     parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.bare is not None:
         bare_loop(arguments)
         return
-    speeds: dict[str, list[float]] = {side: [] for side in SIDES}
+    sides = arguments.sides
+    speeds: dict[str, list[float]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as folder:
         for round_number in range(arguments.rounds):
             # Whoever starts first changes from round to round.
-            for side in SIDES[round_number % 3 :] + SIDES[: round_number % 3]:
+            first = round_number % len(sides)
+            for side in sides[first:] + sides[:first]:
                 speed = measure(side, arguments, Path(folder) / f"{side}{round_number}")
                 print(f"round {round_number + 1}  {side:9}  {speed:7.0f} images/s", flush=True)
                 speeds[side].append(speed)
@@ -54,15 +57,23 @@ def main() -> None:
     print(
         f"{arguments.config} {arguments.profile}: "
         + ", ".join(f"{side} {speed:.0f}" for side, speed in middle.items())
-        + f" images/s; lightning/keras {middle['lightning'] / middle['keras']:.2f}"
-        + f", lightning/bare {middle['lightning'] / middle['bare']:.2f}"
+        + " images/s"
+        + "".join(
+            f", lightning/{side} {middle['lightning'] / middle[side]:.2f}"
+            for side in ("keras", "bare")
+            if "lightning" in middle and side in middle
+        )
     )
 
 
 def measure(side: str, arguments: argparse.Namespace, out: Path) -> float:
     """Median images/s over the epochs but the first, of one fresh process."""
     if side == "bare":
-        given = {name.replace("_", "-"): value for name, value in vars(arguments).items() if name != "bare"}
+        given = {
+            name.replace("_", "-"): value
+            for name, value in vars(arguments).items()
+            if name not in ("bare", "sides")
+        }
         options = [f"--{name}={value}" for name, value in given.items()]
         subprocess.run([sys.executable, __file__, *options, "--bare", str(out)], check=True)
         return json.loads(out.read_text())
