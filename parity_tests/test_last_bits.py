@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from conftest import FindTrace
@@ -11,7 +13,14 @@ from parity_tests.training_ports import PORTS
 from porting.case import Case
 from porting.comparison import Comparison
 from porting.ladder import climb
-from porting.last_bits import NUDGE, PROBES, TIMES_OWN_SPREAD, allow_own_spread, nudge_weights
+from porting.last_bits import (
+    IN_INFERENCE,
+    IN_TRAINING,
+    PROBES,
+    TIMES_OWN_SPREAD,
+    allow_own_spread,
+    nudge_weights,
+)
 from porting.recipe import recipe_of
 from porting.replay import build_port
 
@@ -25,7 +34,7 @@ def case(training_traces: FindTrace) -> Case:
 def judged(case: Case, residual: float, spread: float) -> Comparison:
     """One array over its tolerance of 1e-5, in a port whose nudged copies are `spread` apart."""
     over = Comparison("loss", 1e-5, residual, "over", (0,), 1.0, 1.0)
-    (found,) = allow_own_spread([over], case, lambda net: [Comparison("loss", 1e-5, spread)])
+    (found,) = allow_own_spread([over], case, lambda net: [Comparison("loss", 1e-5, spread)], IN_TRAINING)
     return found
 
 
@@ -47,19 +56,19 @@ def test_arrays_that_hold_cost_nothing(case: Case) -> None:
         raise AssertionError("walked again")
 
     holds = Comparison("loss", 1e-5, 1e-6)
-    assert allow_own_spread([holds], case, never) == [holds]
+    assert allow_own_spread([holds], case, never, IN_TRAINING) == [holds]
     # What cannot be measured is not excused either.
     shapes = Comparison("loss", 1e-5, fault="shape (2,), Keras has (3,)")
-    assert allow_own_spread([shapes], case, never) == [shapes]
+    assert allow_own_spread([shapes], case, never, IN_TRAINING) == [shapes]
 
 
 def test_copies_differ_in_their_last_bits_only() -> None:
-    for dtype in (torch.float32, torch.float64):
+    for dtype, nudges in itertools.product((torch.float32, torch.float64), (IN_INFERENCE, IN_TRAINING)):
         nets = [nn.Linear(50, 40).to(dtype) for _ in range(PROBES)]
         for net in nets:
             net.load_state_dict(nets[0].state_dict())
         start = nets[0].weight.detach().clone()
-        nudge = NUDGE[str(dtype).removeprefix("torch.")]
+        nudge = nudges[str(dtype).removeprefix("torch.")]
         for probe, net in enumerate(nets):
             nudge_weights(net, probe, nudge)
             apart = ((net.weight - start).abs() / start.abs()).max()

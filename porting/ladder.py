@@ -15,7 +15,7 @@ from torch import nn
 from parity_common.command_errors import UserError
 from porting.case import Case, RungResult, from_comparisons
 from porting.comparison import Comparison, compare, is_constant_over_batch
-from porting.last_bits import allow_own_spread
+from porting.last_bits import IN_INFERENCE, allow_own_spread
 from porting.recipe import recipe_of
 from porting.replay import Port, Replay, build_port, run
 from porting.tolerances import FORWARD, TOLERANCES, WEIGHTS
@@ -108,7 +108,7 @@ def forward(case: Case) -> RungResult:
         return compare(_kept_activations(run(net, trace), trace), ours, tolerance)
 
     # Through fifty layers round-off grows beyond what a net of a dozen has.
-    comparisons = allow_own_spread(compare(ours, theirs, tolerance), case, against_own)
+    comparisons = allow_own_spread(compare(ours, theirs, tolerance), case, against_own, IN_INFERENCE)
     return from_comparisons(FORWARD, compared, [_at_whole_index(trace, each) for each in comparisons])
 
 

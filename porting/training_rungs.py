@@ -14,7 +14,7 @@ from torch import nn
 from lightning_impl.keras_semantics.schedules import Schedule
 from porting.case import Case, RungResult, from_comparisons, recipe_of_case
 from porting.comparison import Comparison, compare, compare_array
-from porting.last_bits import allow_own_spread
+from porting.last_bits import IN_INFERENCE, IN_TRAINING, allow_own_spread
 from porting.round_off import biases_before_batch_norm, share_undecided, undecided_by_keras
 from porting.tolerances import (
     EVALUATION,
@@ -75,7 +75,7 @@ def gradients(case: Case) -> RungResult:
     def against_own(net: nn.Module) -> list[Comparison]:
         return compare(_gradients(case, net), ours, tolerance)
 
-    comparisons = allow_own_spread(compare(ours, theirs, tolerance), case, against_own)
+    comparisons = allow_own_spread(compare(ours, theirs, tolerance), case, against_own, IN_INFERENCE)
     return from_comparisons(GRADIENTS, f"{len(theirs)} gradients", comparisons)
 
 
@@ -138,7 +138,7 @@ def state(case: Case) -> RungResult:
     def against_own(net: nn.Module) -> list[Comparison]:
         return _one_step(walk_on(net, case.trace, recipe_of_case(case), 1), case.trace, walked)
 
-    comparisons = allow_own_spread(_one_step(walked, case.trace), case, against_own)
+    comparisons = allow_own_spread(_one_step(walked, case.trace), case, against_own, IN_TRAINING)
     return from_comparisons("state", f"{len(comparisons)} arrays of one training step", comparisons)
 
 
@@ -183,7 +183,7 @@ def trajectory(case: Case) -> RungResult:
     def against_own(net: nn.Module) -> list[Comparison]:
         return compared(walk_on(net, trace, recipe_of_case(case), last), walked)
 
-    comparisons = allow_own_spread(compared(walked), case, against_own)
+    comparisons = allow_own_spread(compared(walked), case, against_own, IN_TRAINING)
     said = f"{steps} steps" + (f" of {training.steps}" if steps < training.steps else "")
     said += f", {len(comparisons)} arrays, {share_undecided(trace):.1%} of the parameters apart"
     return from_comparisons("trajectory", said, comparisons)

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from porting.carried_weights import layers_of
-from porting.last_bits import PROBES, TIMES_OWN_SPREAD
+from porting.last_bits import IN_INFERENCE, PROBES, TIMES_OWN_SPREAD
 from porting.program import Program
 from porting.proof.own_error import Change, Weights, change_outputs, change_weights, copy_of
 from porting.proof.port import run_program
@@ -25,9 +25,6 @@ from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Recording
 from porting.proof.residuals import GRADIENT, ROUNDED, Figure, rows_apart
 from porting.proof.verdict import Line
 
-# Of a weight, in inference, where no batch statistics make more of it: it moves activations of v1 and v3 by
-# 3e-6 to 5e-6 of their largest, as much as float32 Keras is off from float64 Keras (4.6e-6, tolerances.py).
-NUDGE = 2.0**-19
 OF_CONVERTED = ", converted model"
 """Ends the names of what is the converted model's."""
 
@@ -54,7 +51,7 @@ def allow_own_spread(
     rounded = [name for name, line in lines.items() if _is_over_of_rounded(line)]
     _allow(lines, rounded, FLOAT64, change_outputs(precision.paths), program, weights, recording)
     over = [name for name, line in lines.items() if _is_over_in_float32(line)]
-    _allow(lines, over, FLOAT32, change_weights(NUDGE), program, weights, recording)
+    _allow(lines, over, FLOAT32, change_weights(IN_INFERENCE[FLOAT32]), program, weights, recording)
     return [name for name in over if lines[name].holds]
 
 
