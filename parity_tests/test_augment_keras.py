@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 
 import albumentations as A
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from scipy.stats import ks_2samp
 from lightning_impl.augment import BatchedCompose, KerasAffine, KerasBrightness, keras_pipeline
 from lightning_impl.augment.batched import keras_operations
 from lightning_impl.augment.sampling import Draws, counter_state, stream_keys
+from lightning_impl.augment.transforms import CV2_BORDER, warp_by_cv2
 from lightning_impl.keras_semantics.profile import KERAS3, PROFILES, TF24, Profile
 from parity_common.augment_settings import AugmentSettings
 from parity_tests.augment_cases import (
@@ -286,3 +288,16 @@ def test_a_flipped_warp_is_the_flip_of_the_warp(axis: int) -> None:
     expected = np.flip(affine.apply(image, *drawn), axis)
     assert np.abs(flipped - expected).max() <= LEVELS[45, 67]
     assert np.abs(flipped - np.flip(expected, axis)).max() > 10
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("border", CV2_BORDER.values())
+def test_a_fourth_channel_on_the_way_changes_no_bit(border: int, dtype: type) -> None:
+    image = images_of(NOISE, 1, (45, 67))[0].astype(dtype)
+    # Rows first; OpenCV's are columns first.
+    matrix = np.array([[1.02, 0.12, -4.1], [-0.1, 0.95, 3.2]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    columns_first = np.array([[0.95, -0.1, 3.2], [0.12, 1.02, -4.1]])
+    plain = cv2.warpAffine(image, columns_first, (67, 45), flags=flags, borderMode=border)
+    assert np.array_equal(warp_by_cv2(image, matrix, border), plain)
+    assert not np.array_equal(warp_by_cv2(image, columns_first, border), plain)

@@ -87,7 +87,7 @@ class Draws:
         self.keys = keys
         self.drawn = np.zeros(len(keys), np.int64)
         self.all_rows: Rows = np.arange(len(keys))
-        # No stream has given more; and whether all have given as many.
+        # No stream has given more; and whether all have given as many: a column of `numbers` comes next then.
         self.most, self.is_level = 0, True
         self.numbers = numbers_at(keys[:, None], np.arange(NUMBERS_AHEAD)) if numbers is None else numbers
 
@@ -108,11 +108,11 @@ class Draws:
         self.is_level = False
         return self.numbers[rows, places]
 
-    def skip(self, rows: Rows, count: int | NDArray[np.int64]) -> None:
-        """Leaves out the next `count` numbers of each row."""
-        self.drawn[rows] += count
+    def skip(self, rows: Rows, counts: NDArray[np.int64]) -> None:
+        """Leaves out the next numbers of each row, `counts[i]` of row i."""
+        self.drawn[rows] += counts
         self.is_level = False
-        self.most += int(np.max(count, initial=0))
+        self.most += int(counts.max(initial=0))
 
     def uniform(self, low: float, high: float, rows: Rows) -> NDArray[np.float64]:
         """Uniform between `low` and `high`."""

@@ -104,7 +104,7 @@ class Brightness:
         return self.apply(images, draws.uniform(*self.transform.brightness_range, rows))
 
     def apply(self, images: Tensor, factors: NDArray[np.float64]) -> Tensor:
-        """The product with given factors, a number an image."""
+        """The product with given factors, a number an image. Float images may change in place."""
         factor, exact = per_image(factors, images), as_float(images)
         low, high = _ends(exact)
         span = high - low

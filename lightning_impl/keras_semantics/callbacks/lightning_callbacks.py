@@ -241,7 +241,11 @@ def callbacks_from_keras(said: Iterable[Mapping[str, Any]], profile: Profile) ->
             callbacks.append(KerasEarlyStopping(profile, **config))
         elif name == "TerminateOnNaN":
             callbacks.append(KerasTerminateOnNaN())
-        elif name == "LearningRateScheduler" and config.get("rates"):
+        elif name == "LearningRateScheduler":
+            if not config.get("rates"):
+                raise UserError(
+                    "the rates that LearningRateScheduler gave are missing: record the training again"
+                )
             callbacks.append(KerasLearningRateScheduler(partial(_rate_given, config["rates"])))
         elif name not in IDLE_CALLBACKS:
             raise UserError(f"callback {name} has no counterpart here: give it to the Trainer yourself")
