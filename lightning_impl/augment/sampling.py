@@ -23,16 +23,16 @@ WORD = 0xFFFFFFFFFFFFFFFF
 
 Rows = NDArray[np.int64]
 
-# Numbers of a batch's streams that are worked out together: one by one numpy's calls would cost more than
-# their work.
-NUMBERS_AHEAD = 12
+# The same as numpy's numbers: making one costs as much as a batch's product with it.
+_GOLDEN, _MIX_1, _MIX_2 = (np.uint64(number) for number in (GOLDEN, MIX_1, MIX_2))
+_11, _27, _30, _31 = (np.uint64(bits) for bits in (11, 27, 30, 31))
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The output function of splitmix64; uint64 wraps around as the algorithm wants it."""
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(MIX_2)
-    return state ^ (state >> np.uint64(31))
+    state = (state ^ (state >> _30)) * _MIX_1
+    state = (state ^ (state >> _27)) * _MIX_2
+    return state ^ (state >> _31)
 
 
 def _mix_one(state: int) -> int:
@@ -49,8 +49,21 @@ def numbers_at(keys: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[n
         keys: From `stream_keys`.
         places: Which numbers of the streams, from 0.
     """
-    bits = _mix(keys + (places + 1).astype(np.uint64) * np.uint64(GOLDEN))
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return _numbers(keys + _steps(places))
+
+
+def _steps(places: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """How far a stream's state is from its key at each place."""
+    return (places + 1).astype(np.uint64) * _GOLDEN
+
+
+def _numbers(states: NDArray[np.uint64]) -> NDArray[np.float64]:
+    return (_mix(states) >> _11) * np.float64(2.0**-53)
+
+
+# Of a batch's streams so many numbers are worked out together: one by one numpy's calls would cost more than
+# their work.
+_STEPS_AHEAD = _steps(np.arange(12))
 
 
 def stream_keys(seed: int, epoch: int, indices: ArrayLike) -> NDArray[np.uint64]:
@@ -64,7 +77,7 @@ def stream_keys(seed: int, epoch: int, indices: ArrayLike) -> NDArray[np.uint64]
     key = 0
     for part in (seed, epoch):
         key = _mix_one((key + part + GOLDEN) & WORD)
-    return _mix(np.asarray(indices, np.uint64) * np.uint64(GOLDEN) + np.uint64((key + GOLDEN) & WORD))
+    return _mix(np.asarray(indices, np.uint64) * _GOLDEN + np.uint64((key + GOLDEN) & WORD))
 
 
 class Draws:
@@ -89,7 +102,7 @@ class Draws:
         self.all_rows: Rows = np.arange(len(keys))
         # No stream has given more; and whether all have given as many: a column of `numbers` comes next then.
         self.most, self.is_level = 0, True
-        self.numbers = numbers_at(keys[:, None], np.arange(NUMBERS_AHEAD)) if numbers is None else numbers
+        self.numbers = _numbers(keys[:, None] + _STEPS_AHEAD) if numbers is None else numbers
 
     def part(self, start: int, stop: int) -> Draws:
         """The streams of some of the images, from their first numbers on."""
@@ -97,16 +110,20 @@ class Draws:
 
     def random(self, rows: Rows) -> NDArray[np.float64]:
         """Uniform in [0, 1), 53 bits."""
-        place, self.most = self.most, self.most + 1
+        return self.several(1, rows)[:, 0]
+
+    def several(self, count: int, rows: Rows) -> NDArray[np.float64]:
+        """The next `count` of `random` at once, `(len(rows), count)`."""
+        place, self.most = self.most, self.most + count
         if self.most > self.numbers.shape[1]:
             self.numbers = numbers_at(self.keys[:, None], np.arange(2 * self.most))
         if rows is self.all_rows and self.is_level:
-            self.drawn += 1
-            return self.numbers[:, place]
+            self.drawn += count
+            return self.numbers[:, place : place + count]
         places = self.drawn[rows]
-        self.drawn[rows] = places + 1
+        self.drawn[rows] = places + count
         self.is_level = False
-        return self.numbers[rows, places]
+        return self.numbers[rows[:, None], places[:, None] + np.arange(count)]
 
     def skip(self, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Leaves out the next numbers of each row, `counts[i]` of row i."""
@@ -132,8 +149,7 @@ class Draws:
 
     def distinct(self, count: int, kept: int, rows: Rows) -> NDArray[np.int64]:
         """`kept` different whole numbers in [0, count) a row, `(len(rows), kept)`, in random order."""
-        keys = np.stack([self.random(rows) for _ in range(count)], axis=1)
-        return np.argsort(keys, axis=1, kind="stable")[:, :kept]
+        return np.argsort(self.several(count, rows), axis=1, kind="stable")[:, :kept]
 
     def orders(self, count: int, rows: Rows) -> NDArray[np.int64]:
         """A random order of `range(count)` a row, `(len(rows), count)`, as `Generator.shuffle` of a list."""

@@ -7,6 +7,7 @@ What a generator of 2021 and one of today do differently goes by `profile` (kera
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,6 @@ from pydantic import Field
 from scipy import ndimage
 
 from lightning_impl.augment.affine import ROUNDS_TO_4096THS, AffineParameters, keras_affine_matrix
-from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.keras_semantics.profile import PROFILES
 
 FillMode = Literal["nearest", "reflect", "wrap", "constant"]
@@ -73,15 +73,24 @@ class ShiftRule:
             shift = source.choice(self.choices) * source.choice((-1, 1))
         return shift * side if self.is_share else shift
 
-    def draw_rows(self, draws: Draws, rows: Rows, side: int) -> NDArray[np.float64]:
-        """A shift in pixels for each row."""
-        if not self.choices:
-            if not self.limit:
-                return np.zeros(len(rows))
-            shifts = draws.uniform(-self.limit, self.limit, rows)
-        else:
-            chosen = np.asarray(self.choices, np.float64)[draws.below(len(self.choices), rows)]
-            shifts = chosen * np.array([-1, 1])[draws.below(2, rows)]
+    @property
+    def intervals(self) -> list[tuple[float, float]]:
+        """Between what ends each of the numbers that `draw` takes lies; of a choice, of its place."""
+        if self.choices:
+            return [(0, len(self.choices)), (0, 2)]
+        return [(-self.limit, self.limit)] if self.limit else []
+
+    def in_pixels(self, numbers: Iterator[NDArray[np.float64]], side: int) -> NDArray[np.float64]:
+        """What `draw` gives, for many images: a shift in pixels for each.
+
+        Args:
+            numbers: One of uniform numbers for each of the intervals.
+            side: In pixels.
+        """
+        shifts = next(numbers)
+        if self.choices:
+            shifts = np.asarray(self.choices, np.float64)[shifts.astype(np.int64)]
+            shifts = shifts * np.array([-1, 1])[next(numbers).astype(np.int64)]
         return shifts * side if self.is_share else shifts
 
 
@@ -140,6 +149,7 @@ class KerasAffine(ImageOnlyTransform):
         self.rules = ShiftRule.of(height_shift_range), ShiftRule.of(width_shift_range)
         self.shear_range = shear_range
         self.zoom_range = zoom_range
+        self.zooms = tuple(zoom_range) != (1, 1)
         self.fill_mode = fill_mode
         self.cval = cval
         self.profile = profile
@@ -159,9 +169,8 @@ class KerasAffine(ImageOnlyTransform):
             "ty": self.rules[1].draw(source, width),
             "shear": within(self.shear_range),
         }
-        zooms = tuple(self.zoom_range) != (1, 1)
-        drawn["zx"] = source.uniform(*self.zoom_range) if zooms else 1.0
-        drawn["zy"] = source.uniform(*self.zoom_range) if zooms else 1.0
+        drawn["zx"] = source.uniform(*self.zoom_range) if self.zooms else 1.0
+        drawn["zy"] = source.uniform(*self.zoom_range) if self.zooms else 1.0
         drawn["flip_horizontal"] = self.horizontal_flip and source.random() < FLIP_SHARE
         drawn["flip_vertical"] = self.vertical_flip and source.random() < FLIP_SHARE
         return drawn

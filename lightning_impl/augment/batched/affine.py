@@ -57,7 +57,7 @@ class AffineWarp:
             fill = per_channel(values, as_float(images))
         warped = like(warp(as_float(images), inverses(forward), border, fill), images)
         if is_identity.any():
-            warped = where(per_image(is_identity, images).bool(), images, warped)
+            warped = where(per_image(is_identity, images, np.bool_), images, warped)
         return warped
 
 

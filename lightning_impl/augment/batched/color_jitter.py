@@ -37,7 +37,7 @@ def change_brightness(images: Tensor, factor: NDArray[np.float64]) -> Tensor:
 def change_contrast(images: Tensor, factor: NDArray[np.float64]) -> Tensor:
     """Away from the mean of the grey image; a factor of 0 leaves the mean, there alone rounded."""
     mean = mean_level(images if images.shape[1] == 1 else grey_of(images))
-    exact = per_image(factor, images, torch.float64)
+    exact = per_image(factor, images, np.float64)
     shift = torch.where(exact == 0, (mean + 0.5).floor(), mean * (1 - exact))
     return multiply_and_shift(images, exact, shift)
 

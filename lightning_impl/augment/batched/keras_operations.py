@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from lightning_impl.augment.batched.warp import warp
 from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.augment.transforms import FLIP_SHARE, KerasAffine, KerasBrightness, KerasChannelShift
 from lightning_impl.keras_semantics.profile import PROFILES
+
+# Of levels that differ at all float32 images have a larger one.
+SMALLEST_SPAN = float(np.finfo(np.float32).tiny)
 
 
 def as_float(images: Tensor) -> Tensor:
@@ -56,20 +60,35 @@ class Affine:
     def draw(self, draws: Draws, rows: Rows, size: tuple[int, int]) -> AffineParameters:
         """A number a row each, drawn in KerasAffine's order."""
         given = self.transform
-
-        def within(limit: float) -> NDArray[np.float64]:
-            return draws.uniform(-limit, limit, rows) if limit else np.zeros(len(rows))
-
-        theta = within(given.rotation_range)
-        tx, ty = (rule.draw_rows(draws, rows, side) for rule, side in zip(given.rules, size, strict=True))
-        shear = within(given.shear_range)
-        zooms = tuple(given.zoom_range) != (1, 1)
-        zx, zy = (draws.uniform(*given.zoom_range, rows) if zooms else np.ones(len(rows)) for _ in "xy")
-        flips = [
-            draws.random(rows) < FLIP_SHARE if is_asked else np.zeros(len(rows), bool)
-            for is_asked in (given.horizontal_flip, given.vertical_flip)
-        ]
+        low, span = self._intervals
+        # One product for all: numpy's calls cost more than their work.
+        numbers = iter((low + span * draws.several(len(low), rows)).T)
+        none = np.zeros(len(rows))
+        theta = next(numbers) if given.rotation_range else none
+        tx, ty = (
+            rule.in_pixels(numbers, side) if rule.intervals else none
+            for rule, side in zip(given.rules, size, strict=True)
+        )
+        shear = next(numbers) if given.shear_range else none
+        zx, zy = (next(numbers), next(numbers)) if given.zooms else (none + 1, none + 1)
+        flips = (
+            next(numbers) < FLIP_SHARE if asked else none
+            for asked in (given.horizontal_flip, given.vertical_flip)
+        )
         return AffineParameters(theta, tx, ty, shear, zx, zy, *flips)
+
+    @cached_property
+    def _intervals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The low end and the width of each number drawn, in KerasAffine's order."""
+        given = self.transform
+        ends = [(-given.rotation_range, given.rotation_range)] if given.rotation_range else []
+        for rule in given.rules:
+            ends += rule.intervals
+        ends += [(-given.shear_range, given.shear_range)] if given.shear_range else []
+        ends += [given.zoom_range] * 2 if given.zooms else []
+        ends += [(0, 1)] * (given.horizontal_flip + given.vertical_flip)
+        low, high = np.array(ends, np.float64).reshape(-1, 2).T
+        return low, high - low
 
 
 @dataclass(frozen=True)
@@ -109,7 +128,7 @@ class Brightness:
         low, high = _ends(exact)
         span = high - low
         # An image of one level becomes black, as Keras has it: 0 by anything.
-        divisor = span.clamp(min=torch.finfo(span.dtype).tiny)
+        divisor = span.clamp_min(SMALLEST_SPAN)
         if self.stretches:
             # In place: nobody needs what it was, and memory costs more than arithmetic here.
             stretched = exact.sub_(low).div_(divisor).mul_(255)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from lightning_impl.augment.sampling import Draws, Rows
 
 
-def per_image(values: NDArray, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def per_image(values: NDArray, images: Tensor, dtype: DTypeLike = np.float32) -> Tensor:
     """A number an image, `(N, 1, 1, 1)`, where the images are."""
-    return torch.from_numpy(values).to(images.device, dtype).view(-1, 1, 1, 1)
+    return torch.from_numpy(values.astype(dtype)[:, None, None, None]).to(images.device)
 
 
 def draw_within(limits: tuple[float, float], draws: Draws, rows: Rows) -> NDArray[np.float64]:

@@ -48,8 +48,8 @@ class BrightnessContrast:
 
     def __call__(self, images: Tensor, draws: Draws, rows: Rows) -> Tensor:
         given = self.transform
-        factor = per_image(1.0 + draw_within(given.contrast_limit, draws, rows), images, torch.float64)
-        share = per_image(draw_within(given.brightness_limit, draws, rows), images, torch.float64)
+        factor = per_image(1.0 + draw_within(given.contrast_limit, draws, rows), images, np.float64)
+        share = per_image(draw_within(given.brightness_limit, draws, rows), images, np.float64)
         shift = share * (255.0 if given.brightness_by_max else mean_level(images))
         if given.ensure_safe_range:
             factor, shift = _in_safe_range(factor, shift)

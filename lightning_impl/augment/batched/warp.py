@@ -42,16 +42,28 @@ def warp(
     if border in ("wrap", "constant"):
         return _warp_as_scipy(images, matrices, border, fill, (out_height, out_width))
     corners = border == "mirror"
-    # grid_sample's coordinates run from -1 to 1, over the pixels' centres or over their outer edges. They are
-    # worked out in float64 and rounded once.
-    spans = [max(side - 1, 1) if corners else side for side in (height, width)]
-    scaled = matrices * [[2 / spans[0]], [2 / spans[1]]]
-    scaled[..., 2] += [-1, -1] if corners else [1 / height - 1, 1 / width - 1]
-    grid = _coordinates(images, scaled, (out_height, out_width))
+    # Worked out in float64 and rounded once.
+    scale, offset = _to_grid_sample(height, width, corners)
+    grid = _coordinates(images, matrices * scale + offset, (out_height, out_width))
     if border == "fade":
         images = images - fill
     warped = grid_sample(images, grid, "bilinear", GRID_SAMPLE[border], align_corners=corners)
     return warped + fill if border == "fade" else warped
+
+
+@lru_cache(maxsize=16)
+def _to_grid_sample(height: int, width: int, corners: bool) -> tuple[NDArray, NDArray]:
+    """A scale `(2, 1)` and an offset `(2, 3)` that turn a matrix to pixels into one to grid_sample's places.
+
+    These run from -1 to 1, over the pixels' outer edges, or over the corner pixels' centres.
+    """
+    sides = np.array([height, width])
+    offset = np.zeros((2, 3))
+    if corners:
+        offset[:, 2] = -1
+        return 2 / np.maximum(sides - 1, 1)[:, None], offset
+    offset[:, 2] = 1 / sides - 1
+    return 2 / sides[:, None], offset
 
 
 def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Tensor:
@@ -59,13 +71,13 @@ def _coordinates(images: Tensor, matrices: NDArray, size: tuple[int, int]) -> Te
 
     A sum of a row's and a column's part: affine_grid's product of matrices costs as much as the sampling.
     """
-    # Columns come first in grid_sample. `(N, 2, 1, 3)`, so that slices need no other axes.
-    ordered = matrices[:, ::-1, None].astype(NUMPY_TYPES[images.dtype])
-    numbers = torch.from_numpy(ordered).to(images.device)
+    # A matrix's columns one by one, `(N, 2, 1, 1)` each. In grid_sample the input's column comes first.
+    columns = np.empty((3, len(matrices), 2, 1, 1), NUMPY_TYPES[images.dtype])
+    columns[..., 0, 0] = matrices[:, ::-1].transpose(2, 0, 1)
+    of_row, of_column, start = torch.from_numpy(columns).to(images.device)
     row, column = (_places(side, images.dtype, images.device) for side in size)
-    by_row = numbers.narrow(3, 0, 1) * row[:, None]
-    by_column = torch.addcmul(numbers.narrow(3, 2, 1), numbers.narrow(3, 1, 1), column)
-    return (by_row + by_column).permute(0, 2, 3, 1)
+    grid = of_row * row[:, None] + torch.addcmul(start, of_column, column)
+    return grid.permute(0, 2, 3, 1)
 
 
 @lru_cache(maxsize=16)
