@@ -21,6 +21,8 @@ from parity_common.command_errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_UNGUARDED = 'the script starts processes, which import it: put what it does under if __name__ == "__main__":'
+
 # Small, since Ctrl-C waits for the chunks under way.
 CHUNK = 8
 # A process's chunks at a time: what is done but not yet asked for stays in memory.
@@ -39,8 +41,9 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) 
         items: What it takes, one at a time.
 
     Raises:
-        UserError: A process was killed from outside.
+        UserError: A process ended from outside, or a script without a guard is imported by what it starts.
     """
+    _refuse_while_starting()
     workers = os.cpu_count() or 1
     if workers == 1 or len(items) < LEAST_ITEMS:
         yield from map(function, items)
@@ -58,7 +61,9 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) 
                 under_way.extend(pool.submit(_each, function, chunk) for chunk in islice(chunks, 1))
                 yield from done
         except BrokenProcessPool as error:
-            raise UserError("a decoding process was killed (out of memory?): start again") from error
+            raise UserError(
+                "a decoding process ended (out of memory, or as it says above): start again"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -72,6 +77,7 @@ def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
         place: The folder.
         waiting: Said on standard error before a wait.
     """
+    _refuse_while_starting()
     with open(place / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,6 +86,13 @@ def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
                 print(waiting, file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _refuse_while_starting() -> None:
+    """A process that is being started runs the script that started it up to its guard; without one it would
+    come here again, and wait for what its parent holds."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UserError(_UNGUARDED)
 
 
 def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
