@@ -178,7 +178,10 @@ def trajectory(case: Case) -> RungResult:
 
     def compared(other: Walk, reference: Walk | None = None) -> list[Comparison]:
         first = _first_steps(other, case, steps, reference)
-        return first if single else [*_end(other, trace, reference), *first]
+        if single:
+            return first
+        # As they follow from each other: a wrong learning rate is named before the losses that come of it.
+        return [_length(other, trace, reference), *first, *_end(other, trace, reference)]
 
     def against_own(net: nn.Module) -> list[Comparison]:
         return compared(walk_on(net, trace, recipe_of_case(case), last), walked)
@@ -189,21 +192,18 @@ def trajectory(case: Case) -> RungResult:
     return from_comparisons("trajectory", said, comparisons)
 
 
-def _end(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
-    """How long the training went, every epoch's figures, and where it ended."""
+def _length(walked: Walk, trace: Trace, reference: Walk | None = None) -> Comparison:
+    """How long the training went."""
     training = training_of(trace)
-    lengths = [training.steps, training.epochs_run]
-    if reference is not None:
-        lengths = _lengths(reference)
-    comparisons = [
-        compare_array(
-            "steps and epochs until it ended",
-            np.asarray(_lengths(walked), float),
-            np.asarray(lengths, float),
-            0.0,
-        )
-    ]
-    comparisons += _epochs(walked, trace, reference)
+    theirs = [training.steps, training.epochs_run] if reference is None else _lengths(reference)
+    ours = np.asarray(_lengths(walked), float)
+    return compare_array("steps and epochs until it ended", ours, np.asarray(theirs, float), 0.0)
+
+
+def _end(walked: Walk, trace: Trace, reference: Walk | None = None) -> list[Comparison]:
+    """Every epoch's figures, and where the training ended."""
+    training = training_of(trace)
+    comparisons = _epochs(walked, trace, reference)
     comparisons += _states(walked, trace, FINAL, "parameter", reference)
     comparisons += _states(walked, trace, FINAL, "statistic", reference)
     names = ["loss", *training.metrics]
