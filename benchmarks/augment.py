@@ -71,10 +71,10 @@ def speed_of(name: str, size: int) -> float:
     import cv2
     import torch
 
-    from lightning_impl.cpu_memory import prepare_memory
+    from lightning_impl.cpu_memory import keep_freed_memory
 
     # As every fit does.
-    prepare_memory()
+    keep_freed_memory()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     images = np.random.RandomState(0).randint(0, 256, (BATCH, size, size, 3), dtype=np.uint8)

@@ -96,9 +96,9 @@ def fit_options(arguments: argparse.Namespace) -> list[str]:
 
 def bare_loop(arguments: argparse.Namespace) -> None:
     """The same net, optimizer, batches and memory setting as the fit, without Lightning."""
-    from lightning_impl.cpu_memory import prepare_memory
+    from lightning_impl.cpu_memory import keep_freed_memory
 
-    prepare_memory()
+    keep_freed_memory()
     from lightning_impl.cli import FitCLI
 
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightning_impl.cpu_memory import prepare_memory
+from lightning_impl.cpu_memory import keep_freed_memory
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES, TF24, Profile
 from lightning_impl.models.v3 import V3
@@ -65,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(0)
     # As every fit does.
-    prepare_memory()
+    keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, ms per step, medians")
     print("| optimizer | profile | ours | torch | ours / torch |\n|---|---|---|---|---|")
     for name, options, title, torch_class in TORCH:
