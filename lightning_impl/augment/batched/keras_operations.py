@@ -17,7 +17,7 @@ from lightning_impl.augment.sampling import Draws, Rows
 from lightning_impl.augment.transforms import FLIP_SHARE, KerasAffine, KerasBrightness, KerasChannelShift
 from lightning_impl.keras_semantics.profile import PROFILES
 
-# Of levels that differ at all float32 images have a larger one.
+# Below the difference of any two levels of an image.
 SMALLEST_SPAN = float(np.finfo(np.float32).tiny)
 
 
