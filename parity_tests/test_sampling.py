@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from lightning_impl.augment.sampling import Draws, counter_state, stream_keys
+from lightning_impl.augment.sampling import Draws, counter_state, numbers_at, stream_keys
 
 COUNT = 2_000
 
@@ -71,6 +71,18 @@ def test_one_image_draws_what_the_batch_draws() -> None:
         assert generator.choice(5, size=3, replace=False).tolist() == drawn[5][index].tolist()
         assert generator.integers(0, 4 if index % 3 == 0 else 11) == drawn[6][index]
         assert python.stream.drawn == batch.drawn[index]
+
+
+def test_several_numbers_are_the_streams_next() -> None:
+    """Of all images at the same place, of some of them, and beyond the numbers worked out ahead."""
+    keys = stream_keys(7, 2, np.arange(6))
+    draws, streams, some = Draws(keys), numbers_at(keys[:, None], np.arange(100)), np.array([4, 1])
+    places = np.zeros(6, int)
+    for rows in (draws.all_rows, some, draws.all_rows, some, draws.all_rows):
+        for count in (1, 0, 3, 9):
+            expected = [streams[row, places[row] : places[row] + count] for row in rows]
+            assert np.array_equal(draws.several(count, rows), expected)
+            places[rows] += count
 
 
 def test_choices_are_as_likely_as_they_should_be() -> None:

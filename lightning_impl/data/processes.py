@@ -21,8 +21,6 @@ from parity_common.command_errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_UNGUARDED = 'the script starts processes, which import it: put what it does under if __name__ == "__main__":'
-
 # Small, since Ctrl-C waits for the chunks under way.
 CHUNK = 8
 # A process's chunks at a time: what is done but not yet asked for stays in memory.
@@ -41,9 +39,8 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) 
         items: What it takes, one at a time.
 
     Raises:
-        UserError: A process ended from outside, or a script without a guard is imported by what it starts.
+        UserError: A process ended: killed from outside, or as it was started by a script without a guard.
     """
-    _refuse_while_starting()
     workers = os.cpu_count() or 1
     if workers == 1 or len(items) < LEAST_ITEMS:
         yield from map(function, items)
@@ -76,8 +73,16 @@ def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
     Args:
         place: The folder.
         waiting: Said on standard error before a wait.
+
+    Raises:
+        UserError: In a process that is being started: it imports its parent's script, which without a guard
+            comes here again and would wait for what the parent holds.
     """
-    _refuse_while_starting()
+    # Set while multiprocessing's spawn.py prepares a process, which refuses to start others meanwhile.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UserError(
+            'the script starts processes, which import it: put what it does under if __name__ == "__main__":'
+        )
     with open(place / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,13 +91,6 @@ def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
                 print(waiting, file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _refuse_while_starting() -> None:
-    """A process that is being started runs the script that started it up to its guard; without one it would
-    come here again, and wait for what its parent holds."""
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UserError(_UNGUARDED)
 
 
 def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
