@@ -21,6 +21,7 @@ from keras_reference.training import predict_probabilities
 from parity_common.command_errors import EXIT_FAILED
 from parity_common.installed_versions import installed_versions
 from parity_common.predictions import Prediction, write_predictions
+from parity_common.processors import granted_processors
 from parity_common.run_folder import RunFolder
 from parity_common.run_pictures import (
     AUGMENTATIONS,
@@ -145,5 +146,5 @@ def _device() -> str:
 
     devices = tf.config.list_physical_devices("GPU")
     if not devices:
-        return f"CPU, {os.cpu_count()} cores"
+        return f"CPU, {granted_processors()} cores"
     return tf.config.experimental.get_device_details(devices[0]).get("device_name", "GPU")

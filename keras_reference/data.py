@@ -22,6 +22,7 @@ from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folde
 from parity_common.class_folders import list_classes
 from parity_common.command_errors import UserError
 from parity_common.data_sources import source_folder
+from parity_common.processors import granted_processors
 from parity_common.progress import track
 from parity_common.subset import choose_subset
 
@@ -184,7 +185,7 @@ def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -
         # Odd EXIF, palettes with transparency, sizes below the limit: none changes the pixels.
         warnings.simplefilter("ignore")
         # Threads suffice: Pillow decodes and resizes without the interpreter's lock.
-        with ThreadPool(os.cpu_count()) as pool:
+        with ThreadPool(granted_processors()) as pool:
             for _ in track("decoding")(pool.imap_unordered(decode, range(count), chunksize=8), count):
                 pass
     training, validation = ~files.is_validation, files.is_validation

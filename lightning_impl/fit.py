@@ -69,8 +69,10 @@ def main() -> int:
 
 def _fit(arguments: list[str], default_name: str, resumed: RunFolder | None) -> int:
     from lightning_impl.cpu_memory import keep_freed_memory
+    from lightning_impl.cpu_sharing import share_processors
 
     keep_freed_memory()
+    share_processors()
     from lightning_impl.cli import FitCLI
     from lightning_impl.closing import close_run
     from lightning_impl.resume import check_goes_on, finished_epochs, open_last_checkpoint

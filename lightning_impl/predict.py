@@ -69,11 +69,13 @@ def predict(checkpoint: Path, paths: list[Path], out: Path, top_k: int, skips: b
     Raises:
         UserError: No usable checkpoint or image, or one that cannot be read and is not skipped.
     """
+    from lightning_impl.cpu_sharing import share_processors
     from lightning_impl.data.files import read_batches
     from lightning_impl.output_file import write_output
     from lightning_impl.prediction_file import printable, write_predictions
     from lightning_impl.trained import choose_device, open_classifier
 
+    share_processors()
     trained = open_classifier(checkpoint, choose_device(device))
     classes = trained.classifier.class_names
     top_k = min(top_k, len(classes))

@@ -88,10 +88,12 @@ def test(checkpoint: Path, root: Path | None, cache_dir: str | None, out: Path, 
         UserError: No usable checkpoint, folder or image.
     """
     from lightning_impl.checkpoint_file import run_of
+    from lightning_impl.cpu_sharing import share_processors
     from lightning_impl.figures import figures_of
     from lightning_impl.output_file import write_output
     from lightning_impl.trained import choose_device, open_classifier
 
+    share_processors()
     trained = open_classifier(checkpoint, choose_device(device))
     run = run_of(checkpoint)
     changed = {} if cache_dir is None else {"cache_dir": cache_dir}

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lightning_impl.cpu_sharing import share_processors
 from parity_common.command_errors import UserError, run_command
 from porting import equivalence_command, inspect_file
 from porting.carry_over import command as carry_over
@@ -126,6 +127,8 @@ def main(words: list[str] | None = None) -> int:
     if rest and arguments.run not in (record, carry_over.run):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
+    if arguments.run in (audit, convert.run):
+        share_processors()
     return arguments.run(arguments)
 
 

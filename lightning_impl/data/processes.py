@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import multiprocessing
-import os
 import signal
 import sys
 from collections import deque
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from parity_common.command_errors import UserError
+from parity_common.processors import granted_processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ LEAST_ITEMS = 128
 
 
 def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """`map` over as many processes as there are processors; over few items it is plain `map`.
+    """`map` over as many processes as there are processors granted; over few items it is plain `map`.
 
     Results come in order, and only a few chunks are done ahead: Executor.map would do them all.
 
@@ -41,7 +41,7 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) 
     Raises:
         UserError: A process ended: killed from outside, or as it was started by a script without a guard.
     """
-    workers = os.cpu_count() or 1
+    workers = granted_processors()
     if workers == 1 or len(items) < LEAST_ITEMS:
         yield from map(function, items)
         return

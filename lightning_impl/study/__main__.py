@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from lightning_impl.study.study_file import read_study, study_names
 from parity_common.command_errors import EXIT_FAILED, UserError, run_command
 from parity_common.one_line_parser import OneLineParser
+from parity_common.processors import granted_processors
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def main() -> int:
         return 0
     from lightning_impl.study.run_points import run_points
 
-    workers = arguments.workers or max(1, (os.cpu_count() or 1) // arguments.threads)
+    workers = arguments.workers or max(1, granted_processors() // arguments.threads)
     outcome = run_points(points, out, workers, arguments.threads)
     if outcome.failed:
         for failed, error in outcome.failed.items():

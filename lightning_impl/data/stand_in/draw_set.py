@@ -31,6 +31,7 @@ from lightning_impl.data.stand_in.folder import (
 )
 from lightning_impl.data.stand_in.objects import CLASS_NAMES
 from parity_common.command_errors import EXIT_INTERRUPTED, EXIT_TERMINATED, Stopped, UserError
+from parity_common.processors import granted_processors
 
 SECONDS_BETWEEN_LINES = 10.0
 MOST_WORKERS = 256
@@ -67,7 +68,7 @@ def draw_set(out: str | os.PathLike, images_per_class: int, seed: int, workers: 
         remove_temporary_files(out)
         missing = missing_images(out, images_per_class)
         total = images_per_class * len(CLASS_NAMES)
-        count = min(workers or _processors(), -(-len(missing) // LEAST_IMAGES_PER_WORKER))
+        count = min(workers or granted_processors(), -(-len(missing) // LEAST_IMAGES_PER_WORKER))
         with _termination_as_interrupt() as signals, _progress(total, total - len(missing)) as advance:
             try:
                 _draw(out, missing, seed, count, lock, advance)
@@ -77,12 +78,6 @@ def draw_set(out: str | os.PathLike, images_per_class: int, seed: int, workers: 
     drawn = total - len(missing_images(out, images_per_class))
     code = EXIT_TERMINATED if signal.SIGTERM in signals else EXIT_INTERRUPTED
     raise Stopped(f"{drawn} of {total} images drawn; the same command goes on from there", code)
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _draw(
