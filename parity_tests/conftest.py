@@ -8,16 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from parity_tests import kept
 from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
 from parity_tests.converted import converted, keras_files  # noqa: F401
 from parity_tests.trained_case import fit_pictures
+from parity_tests.unit_rules import UnitRules, mark_kinds
 from porting.data_trace import DataTrace
 from porting.trace import Trace
 
@@ -62,6 +64,7 @@ DataTraces = Callable[[str, str], tuple[DataTrace, Path]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(UnitRules())
     # A shell that starts pytest in the background has it ignore Ctrl-C, and every child would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests share a process where pytest-xdist runs several: what is costly is made once."""
     for item in items:
+        mark_kinds(item)
         fixtures = getattr(item, "fixturenames", ())
         shared = next((name for name in COSTLY_FIXTURES if name in fixtures), item.nodeid.partition("::")[0])
         item.add_marker(pytest.mark.xdist_group(shared))
@@ -105,36 +109,35 @@ def keras_installed() -> None:
 
 
 @pytest.fixture(scope="session")
-def traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> FindTrace:
+def traces(keras_installed: None) -> FindTrace:
     """v1 to v3, an odd-sized v3 ("odd") and "plain" in both profiles and dtypes; v3 in tf2.4 with more seeds.
 
     Returns:
         A function of name, profile, dtype and seed (0) that opens the trace.
     """
-    folder = tmp_path_factory.mktemp("traces")
-    odd = folder / "odd.py"
-    odd.write_text(ODD_BUILDER, encoding="utf-8")
-    plain = folder / "plain.py"
-    plain.write_text(PLAIN_BUILDER, encoding="utf-8")
+
+    def prepare(folder: Path) -> None:
+        (folder / "odd.py").write_text(ODD_BUILDER, encoding="utf-8")
+        (folder / "plain.py").write_text(PLAIN_BUILDER, encoding="utf-8")
+
     specs = [f"keras_reference.models.{name}:build" for name in MODELS]
-    specs += [f"{odd}:build", f"{plain}:build"]
+    specs += ["{out}/odd.py:build", "{out}/plain.py:build"]
     dtypes = [f"--dtype={dtype}" for dtype in DTYPES]
     seeds = [f"--seed={seed}" for seed in MORE_SEEDS]
-    out = f"--out={folder}"
     runs = {
-        profile: [[f"--profile={profile}", out, *dtypes, *(f"--model={s}" for s in specs)]]
+        profile: [[f"--profile={profile}", "--out={out}", *dtypes, *(f"--model={s}" for s in specs)]]
         for profile in PROFILES
     }
-    runs["tf2.4"].append(["--profile=tf2.4", out, *dtypes, *seeds, f"--model={specs[2]}"])
-    record_at_once(runs)
+    runs["tf2.4"].append(["--profile=tf2.4", "--out={out}", *dtypes, *seeds, f"--model={specs[2]}"])
+    folders = recorded("traces", "record", runs, prepare)
 
     def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
-        return Trace(folder / (f"{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
+        return Trace(folders[profile] / (f"{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
 
     return find
 
 
-TRAINING_CASES = REPOSITORY / "parity_tests" / "training_cases.py"
+TRAINING_CASES = "parity_tests/training_cases.py"
 # By the function that gives fit's arguments: the cases it trains, and more arguments of the recorder.
 TRAININGS = {
     "weighted_fit": (("v1_adam", "v2_adam", "v3_nadam"), ()),
@@ -145,30 +148,32 @@ TRAININGS = {
 
 
 @pytest.fixture(scope="session")
-def training_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> FindTrace:
+def training_traces(keras_installed: None) -> FindTrace:
     """A dozen epochs of every case of training_cases.py, in both profiles and dtypes, recorded in Keras.
 
     Returns:
         A function of case, profile, dtype and seed (0) that opens the trace.
     """
-    folder = tmp_path_factory.mktemp("trainings")
-    loud = folder / "loud.npz"
-    images = np.random.RandomState(5).random_sample((32, 13, 10, 3)) * 1000
-    labels = np.arange(32) % 7
-    np.savez(loud, x=images[:20], labels=labels[:20], x_val=images[20:], labels_val=labels[20:])
-    shared = [f"--out={folder}", "--epochs=14", "--at-step=10", *(f"--dtype={dtype}" for dtype in DTYPES)]
+
+    def prepare(folder: Path) -> None:
+        images = np.random.RandomState(5).random_sample((32, 13, 10, 3)) * 1000
+        labels = np.arange(32) % 7
+        loud = {"x": images[:20], "labels": labels[:20], "x_val": images[20:], "labels_val": labels[20:]}
+        np.savez(folder / "loud.npz", **loud)
+
+    shared = ["--out={out}", "--epochs=14", "--at-step=10", *(f"--dtype={dtype}" for dtype in DTYPES)]
     groups = [
         [f"--fit={TRAINING_CASES}:{fit}", *more, *(f"--model={TRAINING_CASES}:{case}" for case in cases)]
         for fit, (cases, more) in TRAININGS.items()
     ]
-    loudly = (f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated", f"--data={loud}")
-    groups.append([*loudly])
-    record_at_once(
-        {profile: [[*shared, *group, f"--profile={profile}"] for group in groups] for profile in PROFILES}
-    )
+    loudly = (f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated")
+    groups.append([*loudly, "--data={out}/loud.npz"])
+    runs = {profile: [[*shared, *group, f"--profile={profile}"] for group in groups] for profile in PROFILES}
+    folders = recorded("trainings", "record", runs, prepare)
 
     def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
-        return Trace(folder / (f"training_cases-{name}-{profile}-{dtype}" + (f"-seed{seed}" if seed else "")))
+        variant = f"{profile}-{dtype}" + (f"-seed{seed}" if seed else "")
+        return Trace(folders[profile] / f"training_cases-{name}-{variant}")
 
     return find
 
@@ -182,9 +187,6 @@ DATA_SETTINGS = {
         {"zca_whitening": True, "zca_epsilon": 0.1, "rescale": 1 / 255, "rotation_range": 20.0},
     ),
 }
-RECORD_DATA = (
-    "import json, sys; from keras_reference.record_data import run; [run(a) for a in json.loads(sys.argv[1])]"
-)
 
 
 @pytest.fixture(scope="session")
@@ -194,16 +196,13 @@ def data_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory)
     Returns:
         A function of profile and DATA_SETTINGS' name that gives the trace and the folder.
     """
-    where = tmp_path_factory.mktemp("data")
-    folder = draw_awkward_pictures(where / "pictures")
-    out = {(profile, name): where / f"{profile}-{name}" for profile in PROFILES for name in DATA_SETTINGS}
-    children = []
-    for profile in PROFILES:
-        runs = [
+    pictures = draw_awkward_pictures(tmp_path_factory.mktemp("data") / "pictures")
+    runs = {
+        profile: [
             [
-                f"--images={folder}",
+                "--images={pictures}",
                 f"--profile={profile}",
-                f"--out={out[profile, name]}",
+                f"--out={{out}}/{name}",
                 f"--image-size={size}",
                 "--validation-split=0.3",
                 "--sample=18",
@@ -212,42 +211,73 @@ def data_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory)
             ]
             for name, (size, augment) in DATA_SETTINGS.items()
         ]
-        children.append(
-            subprocess.Popen(
-                [sys.executable, "-c", RECORD_DATA, json.dumps(runs)],
-                cwd=REPOSITORY,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for child in children:
-        _, errors = child.communicate()
-        if child.returncode:
-            pytest.fail(f"recording data failed: {errors}", pytrace=False)
-    return lambda profile, name: (DataTrace(out[profile, name]), folder)
+        for profile in PROFILES
+    }
+    folders = recorded("data", "record_data", runs, pictures=pictures)
+    return lambda profile, name: (DataTrace(folders[profile] / name), pictures)
 
 
-def record_at_once(runs: dict[str, list[list[str]]]) -> None:
-    """Runs the recorder for both generations at once, each in one process: half of it is Keras's import.
+def recorded(
+    name: str,
+    recorder: str,
+    runs: Mapping[str, list[list[str]]],
+    prepare: Callable[[Path], object] = lambda folder: None,
+    **places: Path,
+) -> dict[str, Path]:
+    """What a recorder leaves for each profile, now or in an earlier run (kept.py).
+
+    Args:
+        name: Says what is recorded.
+        recorder: The module of keras_reference.
+        runs: By profile, the recorder's arguments, a list for each run; "{out}" is the folder that is given.
+        prepare: Fills the folder before.
+        places: What else stands in braces: paths whose content the tests' own source decides.
+    """
+    folders, missing = {}, {}
+    for profile, arguments in runs.items():
+        found = kept.find(f"{name}-{profile}", {"arguments": arguments})
+        if found is None:
+            found = missing[profile] = kept.new_folder()
+            prepare(found)
+        folders[profile] = found
+    record_at_once(
+        {
+            profile: [[_fill(word, {"out": folder, **places}) for word in words] for words in runs[profile]]
+            for profile, folder in missing.items()
+        },
+        recorder,
+    )
+    for profile, folder in missing.items():
+        folders[profile] = kept.publish(folder, f"{name}-{profile}", {"arguments": runs[profile]})
+    return folders
+
+
+def _fill(word: str, places: dict[str, Path]) -> str:
+    for name, path in places.items():
+        word = word.replace(f"{{{name}}}", str(path))
+    return word
+
+
+def record_at_once(runs: Mapping[str, list[list[str]]], recorder: str = "record") -> None:
+    """Runs a recorder for both generations at once, each in one process: half of it is Keras's import.
 
     Args:
         runs: By profile, the recorder's arguments, a list for each run.
+        recorder: The module of keras_reference.
     """
-    children = {profile: _recorder(arguments) for profile, arguments in runs.items()}
+    children = {profile: _recorder(recorder, arguments) for profile, arguments in runs.items()}
     for profile, child in children.items():
         _, errors = child.communicate()
         if child.returncode:
             pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
 
 
-def _recorder(runs: list[list[str]]) -> subprocess.Popen[str]:
+def _recorder(module: str, runs: list[list[str]]) -> subprocess.Popen[str]:
     """A child process that runs the recorder once for each list of arguments."""
-    code = (
-        "import json, sys; from keras_reference.record import run; [run(a) for a in json.loads(sys.argv[1])]"
-    )
+    code = "import importlib, json, sys; run = importlib.import_module(sys.argv[1]).run; "
+    code += "[run(words) for words in json.loads(sys.argv[2])]"
     return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(runs)],
+        [sys.executable, "-c", code, f"keras_reference.{module}", json.dumps(runs)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

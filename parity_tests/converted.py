@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parity_tests.keras_oracle import ask_keras
+from parity_tests.keras_oracle import ask_keras_for_files
 from porting.convert.command import profile_of
 from porting.convert.compiled import compiled_of
 from porting.convert.conversion import convert_file
@@ -20,16 +20,14 @@ Made = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def keras_files() -> Made:
     """A function of case, profile and dtype (float32) that gives a folder with `model.*` and `after.*`."""
     made: dict[tuple[str, str, str], Path] = {}
 
     def make(case: str, profile: str, dtype: str = "float32") -> Path:
         if (case, profile, dtype) not in made:
-            folder = tmp_path_factory.mktemp(f"{case}-{profile}-{dtype}")
-            asked = {"case": case, "folder": str(folder), "suffix": SUFFIXES[profile], "dtype": dtype}
-            ask_keras("convert.write", profile, **asked)
-            made[case, profile, dtype] = folder
+            asked = {"case": case, "suffix": SUFFIXES[profile], "dtype": dtype}
+            made[case, profile, dtype], _ = ask_keras_for_files("convert.write", profile, **asked)
         return made[case, profile, dtype]
 
     return make

@@ -16,28 +16,70 @@ from pathlib import Path
 
 import numpy as np
 
+if __name__ != "__main__":
+    # The child finds the project's modules only once it serves, and needs no answers kept.
+    from parity_tests import kept
+
 PROFILES = ("tf2.4", "keras3")
+ANSWER = "answer.npz"
 
 
 def ask_keras(question: str, profile: str, **given) -> dict[str, np.ndarray]:
-    """Calls a function under a profile's Keras.
+    """Calls a function under a profile's Keras, or gives its answer of an earlier run (kept.py).
 
     Args:
         question: The name of one of the functions below, or "topic.function" of
             parity_tests/keras_questions/topic.py. It takes the keras module and the arrays given.
         profile: tf2.4 or keras3.
-        given: Arrays or plain values for it.
+        given: Arrays or plain values for it. A question about a file is asked anew each time.
 
     Returns:
         The arrays it answers.
     """
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+    if any(_names_files(array) for array in arrays.values()):
+        return _ask(question, profile, arrays)
+    folder = kept.keep(
+        question,
+        {"profile": profile, **arrays},
+        lambda folder: np.savez(folder / ANSWER, **_ask(question, profile, arrays)),
+    )
+    with np.load(folder / ANSWER) as answer:
+        return dict(answer)
+
+
+def ask_keras_for_files(question: str, profile: str, **given) -> tuple[Path, dict[str, np.ndarray]]:
+    """`ask_keras` of a question that writes into its argument `folder`.
+
+    Returns:
+        The folder, which other tests share, and the arrays.
+    """
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+
+    def make(folder: Path) -> None:
+        answer = _ask(question, profile, {**arrays, "folder": np.asarray(str(folder))})
+        np.savez(folder / ANSWER, **answer)
+
+    folder = kept.keep(question, {"profile": profile, **arrays}, make)
+    with np.load(folder / ANSWER) as answer:
+        return folder, dict(answer)
+
+
+def _names_files(array: np.ndarray) -> bool:
+    return array.dtype.kind == "U" and any(
+        os.sep in text and Path(text).exists() for text in array.ravel().tolist() if len(text) < 1000
+    )
+
+
+def _ask(question: str, profile: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    sys.audit("parity_tests.ask_keras", question)
     child, folder = _keras_child(profile)
-    np.savez(folder / "given.npz", **{name: np.asarray(value) for name, value in given.items()})
+    np.savez(folder / "given.npz", **arrays)
     print(question, file=child.stdin, flush=True)
     reply = child.stdout.readline().strip()
     assert reply == "answered", (
         f"Keras could not answer {question}: {reply or (folder / 'stderr').read_text()}\n"
-        'It needs pip install "keras-lightning-parity[keras]".'
+        'It needs pip install -e ".[keras]" in a checkout.'
     )
     with np.load(folder / "answer.npz") as answer:
         return dict(answer)

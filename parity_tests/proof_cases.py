@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from tempfile import mkdtemp
 
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.profile import PROFILES
+from parity_tests.kept import keep
 from parity_tests.keras_oracle import ask_keras
 from porting.carried_weights import carried
 from porting.interpreter import Interpreter
@@ -62,20 +62,22 @@ class Whole(nn.Module):
 @cache
 def written(case: str, profile: str, ending: str) -> Path:
     """The path of a case's file."""
-    path = Path(mkdtemp(prefix="proof_cases_")) / f"model.{ending}"
-    ask_keras("proof.write", profile, case=case, path=str(path))
-    return path
+    name = f"model.{ending}"
+
+    def make(folder: Path) -> None:
+        ask_keras("proof.write", profile, case=case, path=str(folder / name))
+        ask_keras("proof.record", profile, path=str(folder / name), out=str(folder / "recording"))
+
+    return keep("proof", {"case": case, "profile": profile, "name": name}, make) / name
 
 
 @cache
 def recorded(case: str, profile: str, ending: str) -> Recorded:
     """A case's file, recorded by the Keras that wrote it."""
     path = written(case, profile, ending)
-    out = path.parent / "recording"
-    ask_keras("proof.record", profile, path=str(path), out=str(out))
     architecture = path.with_name("model.json")
     file = read_keras_file(path, architecture if architecture.exists() else None)
-    return Recorded(file, program_of(file.graph, PROFILES[profile]), Recording(out))
+    return Recorded(file, program_of(file.graph, PROFILES[profile]), Recording(path.parent / "recording"))
 
 
 def with_fault(program: Program, layer: str, fault: Callable[[Statement], Statement]) -> Program:

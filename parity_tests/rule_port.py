@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.profile import PROFILES
 from parity_tests.keras_file_makers import describe_here
-from parity_tests.keras_oracle import ask_keras
+from parity_tests.keras_oracle import ask_keras_for_files
 from parity_tests.rule_cases.case import Case, draw_cotangent
 from porting.carried_weights import carried
 from porting.interpreter import Interpreter, turn
@@ -66,11 +66,9 @@ class Answers:
 
 
 @cache
-def answers(folder: Path, family: str, profile: str, dtype: str) -> Answers:
+def answers(family: str, profile: str, dtype: str) -> Answers:
     """What Keras says of a family; asked once."""
-    own = folder / f"{family}-{profile}-{dtype}"
-    own.mkdir()
-    return Answers(own, ask_keras("rules.run", profile, family=family, folder=str(own), dtype=dtype))
+    return Answers(*ask_keras_for_files("rules.run", profile, family=family, dtype=dtype))
 
 
 @dataclass(frozen=True)
@@ -158,14 +156,14 @@ def deviation(ours: np.ndarray, theirs: np.ndarray, unit: float | None = None) -
     return float(np.abs(ours - theirs).max() / (unit or np.abs(theirs).max() or 1.0))
 
 
-def worst(case: Case, folder: Path, family: str, profile: str, dtype: str) -> float:
+def worst(case: Case, family: str, profile: str, dtype: str) -> float:
     """The largest deviation of a case in any format.
 
     Raises:
         Wrong: It cannot be compared.
         UserError: The file is refused.
     """
-    asked = answers(folder, family, profile, dtype)
+    asked = answers(family, profile, dtype)
     theirs = asked.of(case)
     if theirs["output"].dtype != dtype and not case.keras_rounds:
         raise Wrong(f"Keras computes in {theirs['output'].dtype}")

@@ -26,6 +26,7 @@ from porting.convert.conversion import convert_file
 from porting.converted_port import LAYERS_FILE
 from porting.keras_file import read_keras_file
 from porting.replay import load_port
+from porting.tolerances import ROUND_OFF, TOLERANCES
 
 pytestmark = [
     # Lightning 2.6 under torch 2.15.
@@ -37,6 +38,10 @@ pytestmark = [
 TRAINED = ("chain", "residual", "binary", "slotless", "sequence")
 # A training in float64 goes on as Keras's but for round-off.
 SAME = 1e-9
+# The gradient of a bias before BatchNormalization is round-off alone, which Nadam divides by its own size
+# (D29): 1.1e-9 after five steps on one processor, 4e-10 on another. The moving mean follows the bias.
+BEFORE_BATCH_NORM = {"chain": ("conv.bias", "running_mean")}
+DECIDED_BY_ROUND_OFF = TOLERANCES[ROUND_OFF, "float64"].residual
 # The weight of a batch's mean, 1 - momentum, passes through float32 in tf_keras (Profile.batch_norm_decay_…).
 DECAY_IS_FLOAT32 = 1e-7
 IMPORT_EACH = """
@@ -143,7 +148,9 @@ def test_training_goes_on_as_in_keras(converted: Made, keras_files: Made, case: 
         if profile == "tf2.4" and name.endswith("running_var"):
             continue
         residual = float((ours[name] - theirs).abs().max() / theirs.abs().max())
-        allowed = DECAY_IS_FLOAT32 if profile == "tf2.4" and name.endswith("running_mean") else SAME
+        allowed = DECIDED_BY_ROUND_OFF if name.endswith(BEFORE_BATCH_NORM.get(case, ())) else SAME
+        if profile == "tf2.4" and name.endswith("running_mean"):
+            allowed = DECAY_IS_FLOAT32
         assert residual < allowed, f"{name}: {residual:.1e}"
 
 

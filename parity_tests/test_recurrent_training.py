@@ -6,14 +6,13 @@ The dropout of a recurrent layer's inputs is told by how the outputs of an examp
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from lightning_impl.keras_semantics.profile import PROFILES
-from parity_tests.keras_oracle import ask_keras
+from parity_tests.keras_oracle import ask_keras_for_files
 from parity_tests.rule_cases import cases_for
 from parity_tests.rule_cases.case import Case
 from parity_tests.rule_port import Answers, Port
@@ -28,16 +27,9 @@ FAMILY, BATCH = "recurrent_dropout", 40_000
 TOLERANCE = {"rtol": 0.06, "atol": 0.004}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp(FAMILY)
-
-
 @cache
-def drawn(folder: Path, profile: str) -> Answers:
-    own = folder / profile
-    own.mkdir()
-    return Answers(own, ask_keras("rules.spread", profile, family=FAMILY, folder=str(own), batch=BATCH))
+def drawn(profile: str) -> Answers:
+    return Answers(*ask_keras_for_files("rules.spread", profile, family=FAMILY, batch=BATCH))
 
 
 def spread(outputs: np.ndarray) -> np.ndarray:
@@ -59,30 +51,26 @@ def ours(asked: Answers, case: Case, profile: str, changed: bool = False) -> np.
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_input_dropout_is_drawn_as_keras_draws_it(folder: Path, profile: str) -> None:
-    asked = drawn(folder, profile)
+def test_input_dropout_is_drawn_as_keras_draws_it(profile: str) -> None:
+    asked = drawn(profile)
     for case in cases_for(FAMILY, profile, "float64"):
         theirs = spread(asked.arrays[case.name])
         np.testing.assert_allclose(ours(asked, case, profile), theirs, **TOLERANCE, err_msg=case.name)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_dropout_of_other_steps_fails(folder: Path, profile: str) -> None:
-    asked = drawn(folder, profile)
+def test_dropout_of_other_steps_fails(profile: str) -> None:
+    asked = drawn(profile)
     for case in cases_for(FAMILY, profile, "float64"):
         theirs = spread(asked.arrays[case.name])
         assert not np.allclose(ours(asked, case, profile, changed=True), theirs, **TOLERANCE), case.name
 
 
-def test_time_distributed_normalization_learns_as_keras_does(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_distributed_normalization_learns_as_keras_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """tf_keras normalises all steps of a batch at once (layers/rnn/time_distributed.py, `call`)."""
-    own = folder / "wrapper"
-    own.mkdir()
     family = "wrapper_training"
-    given = {"family": family, "folder": str(own), "layers": "TimeDistributed", "dtype": "float32"}
-    asked = Answers(own, ask_keras("rules.train", "tf2.4", **given))
+    given = {"family": family, "layers": "TimeDistributed", "dtype": "float32"}
+    asked = Answers(*ask_keras_for_files("rules.train", "tf2.4", **given))
     cases = list(cases_for(family, "tf2.4", "float32"))
     assert len(cases) == 2
     found = [step_deviation(case, asked, "tf2.4", "float32") for case in cases]

@@ -35,19 +35,14 @@ LAYERS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rules")
-
-
-def deviations(folder: Path, family: str, layer: str, profile: str, dtype: str) -> dict[str, float | str]:
+def deviations(family: str, layer: str, profile: str, dtype: str) -> dict[str, float | str]:
     """By case; in words where it cannot be compared."""
     found: dict[str, float | str] = {}
     for case in cases_for(family, profile, dtype):
         if case.layer == layer:
             allowed = max(TOLERANCE[dtype], ROUNDED if case.keras_rounds else 0)
             try:
-                value = worst(case, folder, family, profile, dtype)
+                value = worst(case, family, profile, dtype)
             except (UserError, Wrong) as problem:
                 found[case.name] = str(problem)
                 continue
@@ -60,8 +55,8 @@ def deviations(folder: Path, family: str, layer: str, profile: str, dtype: str) 
 @pytest.mark.parametrize(("family", "layer"), LAYERS, ids=["-".join(each) for each in LAYERS])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_rule_matches_keras(folder: Path, profile: str, dtype: str, family: str, layer: str) -> None:
-    assert deviations(folder, family, layer, profile, dtype) == {}
+def test_rule_matches_keras(profile: str, dtype: str, family: str, layer: str) -> None:
+    assert deviations(family, layer, profile, dtype) == {}
 
 
 def _made(piece: Piece, changed: Callable[[Make], Make]) -> Piece:
@@ -156,18 +151,18 @@ def _adaptive(piece: Piece) -> Piece:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_harness_catches(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_harness_catches(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     family, layer, part, broken = FAULTS[fault]
     rule = RULES[layer]
     (case, *_) = (case for case in cases_of(family) if case.layer == layer and part in case.name)
     allowed = max(TOLERANCE["float64"], ROUNDED if case.keras_rounds else 0)
-    assert worst(case, folder, family, "keras3", "float64") <= allowed
+    assert worst(case, family, "keras3", "float64") <= allowed
     monkeypatch.setitem(RULES, layer, lambda site: broken(rule(site)))
     if fault == "bias left out":
         with pytest.raises(UserError, match="bias"):
-            worst(case, folder, family, "keras3", "float64")
+            worst(case, family, "keras3", "float64")
     else:
-        assert worst(case, folder, family, "keras3", "float64") > 1e-3
+        assert worst(case, family, "keras3", "float64") > 1e-3
 
 
 def site_of(refusal: Refusal) -> Site:
@@ -217,13 +212,13 @@ def test_long_sequences_are_not_run_to_see_a_shape() -> None:
     assert time.monotonic() - start < 5
 
 
-def facts(folder: Path) -> Facts:
+def facts() -> Facts:
     """What the cases prove, from the files that Keras wrote of them."""
     found = Facts()
     for family in FAMILIES:
         for profile in PROFILES:
             for dtype in DTYPES:
-                asked = answers(folder, family, profile, dtype)
+                asked = answers(family, profile, dtype)
                 for case in cases_for(family, profile, dtype):
                     for path in asked.files(case)[:1]:
                         graph = read_keras_file(path).graph
@@ -231,8 +226,8 @@ def facts(folder: Path) -> Facts:
     return found
 
 
-def test_every_rule_is_proven_and_the_page_says_so(folder: Path, request: pytest.FixtureRequest) -> None:
-    found = facts(folder)
+def test_every_rule_is_proven_and_the_page_says_so(request: pytest.FixtureRequest) -> None:
+    found = facts()
     assert set(RULES) - set(found.rows) == set()
     written = page(found, REFUSALS, {**TOLERANCE, "rounded": ROUNDED})
     if request.config.getoption("--write-pages"):

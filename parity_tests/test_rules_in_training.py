@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 
 from lightning_impl.keras_semantics.layers import BatchNorm
 from lightning_impl.keras_semantics.profile import KERAS3, PROFILES
-from parity_tests.keras_oracle import ask_keras
+from parity_tests.keras_oracle import ask_keras_for_files
 from parity_tests.rule_cases import cases_for
 from parity_tests.rule_cases.case import Case, draw_cotangent, noise_statistics
 from parity_tests.rule_port import DTYPES, Answers, Port, deviation
@@ -32,24 +31,10 @@ NOISY = {
 BATCH = 3000
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("training")
-
-
 @cache
-def trained(folder: Path, profile: str, dtype: str) -> Answers:
-    own = folder / f"{profile}-{dtype}"
-    own.mkdir()
-    arrays = ask_keras(
-        "rules.train",
-        profile,
-        family="normalization",
-        folder=str(own),
-        layers="BatchNormalization",
-        dtype=dtype,
-    )
-    return Answers(own, arrays)
+def trained(profile: str, dtype: str) -> Answers:
+    given = {"family": "normalization", "layers": "BatchNormalization", "dtype": dtype}
+    return Answers(*ask_keras_for_files("rules.train", profile, **given))
 
 
 def batch_norms(profile: str, dtype: str) -> list[Case]:
@@ -79,8 +64,8 @@ def step_deviation(case: Case, asked: Answers, profile: str, dtype: str) -> floa
 @pytest.mark.parametrize(
     ("profile", "dtype"), [("tf2.4", "float32"), ("keras3", "float32"), ("keras3", "float64")]
 )
-def test_batch_normalization_learns_as_keras_does(folder: Path, profile: str, dtype: str) -> None:
-    asked = trained(folder, profile, dtype)
+def test_batch_normalization_learns_as_keras_does(profile: str, dtype: str) -> None:
+    asked = trained(profile, dtype)
     found = {case.name: step_deviation(case, asked, profile, dtype) for case in batch_norms(profile, dtype)}
     assert len(found) > 15
     assert {name: value for name, value in found.items() if not value <= TOLERANCE[dtype]} == {}
@@ -88,9 +73,7 @@ def test_batch_normalization_learns_as_keras_does(folder: Path, profile: str, dt
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", ["biased", "momentum"])
-def test_wrong_statistics_fail(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, profile: str, name: str
-) -> None:
+def test_wrong_statistics_fail(monkeypatch: pytest.MonkeyPatch, profile: str, name: str) -> None:
     """D03, D09: the running variance of the other generation, torch's momentum."""
     rule = RULES["BatchNormalization"]
 
@@ -105,7 +88,7 @@ def test_wrong_statistics_fail(
         return type(piece)((Step(make),), None, piece.orders, piece.order, piece.weights)
 
     monkeypatch.setitem(RULES, "BatchNormalization", broken)
-    asked = trained(folder, profile, "float32")
+    asked = trained(profile, "float32")
     cases = batch_norms(profile, "float32")
     if name == "momentum":
         cases = [case for case in cases if "momentum" not in case.arguments]
@@ -124,13 +107,9 @@ def test_batch_of_one_example_is_normalised() -> None:
 
 
 @cache
-def drawn(folder: Path, profile: str, family: str) -> Answers:
-    own = folder / f"noise-{profile}-{family}"
-    own.mkdir()
+def drawn(profile: str, family: str) -> Answers:
     layers = ",".join(NOISY[family])
-    return Answers(
-        own, ask_keras("rules.noise", profile, family=family, folder=str(own), layers=layers, batch=BATCH)
-    )
+    return Answers(*ask_keras_for_files("rules.noise", profile, family=family, layers=layers, batch=BATCH))
 
 
 def noisy(family: str, profile: str) -> list[Case]:
@@ -139,8 +118,8 @@ def noisy(family: str, profile: str) -> list[Case]:
 
 @pytest.mark.parametrize("family", NOISY)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_noise_is_drawn_as_keras_draws_it(folder: Path, profile: str, family: str) -> None:
-    asked = drawn(folder, profile, family)
+def test_noise_is_drawn_as_keras_draws_it(profile: str, family: str) -> None:
+    asked = drawn(profile, family)
     for case in noisy(family, profile):
         port = Port.of(asked.folder / f"{case.name}.keras", profile, "float32")
         features = torch.full((BATCH, *case.sizes[0]), 2.0)
@@ -153,9 +132,9 @@ def test_noise_is_drawn_as_keras_draws_it(folder: Path, profile: str, family: st
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_other_noise_fails(folder: Path, profile: str) -> None:
+def test_other_noise_fails(profile: str) -> None:
     """Every layer's draws are told from those of plain Dropout."""
-    asked = drawn(folder, profile, "image")
+    asked = drawn(profile, "image")
     cases = [case for case in noisy("image", profile) if case.name != "Dropout-6x7x3-rate=0.3"]
     torch.manual_seed(0)
     plain = torch.nn.functional.dropout(torch.full((BATCH, 6, 7, 3), 2.0), 0.3).numpy()
