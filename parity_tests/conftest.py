@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from parity_common.processors import granted_processors
 from parity_tests import kept
 from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
 from parity_tests.converted import converted, keras_files  # noqa: F401
@@ -50,6 +52,8 @@ def build(keras):
 
 # Recorded once a process, for tests of several files.
 COSTLY_FIXTURES = ("training_traces", "traces", "data_traces", "trained_run")
+# Each has a Keras of either generation beside it.
+MOST_WORKERS = 4
 # Minutes each: started first, so that no process works alone at the end.
 LONGEST_GROUPS = (
     "training_traces",
@@ -72,6 +76,20 @@ def pytest_configure(config: pytest.Config) -> None:
         # Workers share the cores; a process that takes all of them for itself would wait for the others.
         torch.set_num_threads(1)
         os.environ.update(OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole folder runs on all cores; a file or a test runs in this process, at once."""
+    option = config.option
+    if hasattr(config, "workerinput") or not hasattr(option, "numprocesses"):
+        return
+    names_a_part = option.keyword or any(Path(word.partition("::")[0]).suffix for word in config.args)
+    if option.numprocesses is None and not (names_a_part or option.usepdb or option.collectonly):
+        option.numprocesses = min(granted_processors(), MOST_WORKERS)
+    if option.numprocesses and option.dist == "no":
+        # What is costly is made once for the tests that share it.
+        option.dist, option.loadscopereorder = "loadgroup", False
 
 
 # Before pytest-xdist's own, which reads the marks.
@@ -161,19 +179,24 @@ def training_traces(keras_installed: None) -> FindTrace:
         loud = {"x": images[:20], "labels": labels[:20], "x_val": images[20:], "labels_val": labels[20:]}
         np.savez(folder / "loud.npz", **loud)
 
-    shared = ["--out={out}", "--epochs=14", "--at-step=10", *(f"--dtype={dtype}" for dtype in DTYPES)]
+    shared = ["--out={out}", "--epochs=14", "--at-step=10"]
     groups = [
         [f"--fit={TRAINING_CASES}:{fit}", *more, *(f"--model={TRAINING_CASES}:{case}" for case in cases)]
         for fit, (cases, more) in TRAININGS.items()
     ]
     loudly = (f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated")
     groups.append([*loudly, "--data={out}/loud.npz"])
-    runs = {profile: [[*shared, *group, f"--profile={profile}"] for group in groups] for profile in PROFILES}
-    folders = recorded("trainings", "record", runs, prepare)
+
+    # A precision at a time: the quick tests ask for one alone.
+    @cache
+    def in_precision(dtype: str) -> dict[str, Path]:
+        ways = {profile: [*shared, f"--dtype={dtype}", f"--profile={profile}"] for profile in PROFILES}
+        runs = {profile: [[*way, *group] for group in groups] for profile, way in ways.items()}
+        return recorded("trainings", "record", runs, prepare)
 
     def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
         variant = f"{profile}-{dtype}" + (f"-seed{seed}" if seed else "")
-        return Trace(folders[profile] / f"training_cases-{name}-{variant}")
+        return Trace(in_precision(dtype)[profile] / f"training_cases-{name}-{variant}")
 
     return find
 

@@ -44,6 +44,7 @@ def residuals(modules: dict[str, nn.Module], profile: str, dtype: str) -> dict[s
     }
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_activations_match_keras(profile: str, dtype: str) -> None:
@@ -51,6 +52,7 @@ def test_activations_match_keras(profile: str, dtype: str) -> None:
         assert residual <= TOLERANCES[dtype], name
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_d14_torchs_own_do_not_match(profile: str) -> None:
     found = residuals(TORCHS, profile, "float64")

@@ -181,6 +181,7 @@ def test_what_loses_nothing_is_no_finding(clean: Path) -> None:
     assert look(clean).findings == ()
 
 
+@pytest.mark.process
 def test_kerases_do_what_the_remedies_say(tmp_path: Path) -> None:
     spoil_these = tmp_path / "set"
     fill(spoil_these / "ant", 10, 0)
@@ -345,6 +346,7 @@ def test_bad_input_is_one_line(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.process
 def test_command_as_users_start_it(clean: Path, tmp_path: Path) -> None:
     fill(clean / "ant", 150, 5000)
     (clean / "bee/cut.jpg").write_bytes((clean / "bee/05.jpg").read_bytes()[:300])
@@ -358,6 +360,7 @@ def test_command_as_users_start_it(clean: Path, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_it_in_one_line(tmp_path: Path) -> None:
     for name in ("ant", "bee"):
         (tmp_path / name).mkdir()

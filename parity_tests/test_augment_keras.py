@@ -78,6 +78,7 @@ def by_both(settings: AugmentSettings, profile: Profile, images: NDArray[np.uint
     }
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(
     ("case", "kind", "size", "count"),
@@ -101,6 +102,7 @@ def test_affine_and_flips_match_keras(
         assert found.worst <= LEVELS[size], (executor, found)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("size", [(64, 64), (45, 67)])
 @pytest.mark.parametrize("kind", [PHOTO_LIKE, NOISE, FLAT])
@@ -117,6 +119,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_wrong_rule_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     case, change = FAULTS[fault]
@@ -126,6 +129,7 @@ def test_a_wrong_rule_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert found.share_equal < EQUAL_SHARE
 
 
+@pytest.mark.keras
 def test_a_hair_beside_whole_levels_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why warps are rounded to parts of a level: else plain white becomes 254 by the next operation."""
     monkeypatch.setattr(keras_operations, "ROUNDS_TO_4096THS", 0.0)
@@ -134,6 +138,7 @@ def test_a_hair_beside_whole_levels_is_caught(monkeypatch: pytest.MonkeyPatch) -
     assert found["batched"].share_equal < EQUAL_SHARE
 
 
+@pytest.mark.keras
 def test_swapped_centre_shows_on_images_that_are_not_square(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras 3's quirk: on a square image a transposed centre could not be told from the right one."""
     settings, images = CASES["affine"], images_of(PHOTO_LIKE, 30, (45, 67))
@@ -150,6 +155,7 @@ def test_swapped_centre_shows_on_images_that_are_not_square(monkeypatch: pytest.
     assert found["batched"].worst > 10
 
 
+@pytest.mark.keras
 def test_stock_affine_is_no_substitute() -> None:
     """Why there is a transform of our own: A.Affine moves by whole pixels only."""
     image = images_of(PHOTO_LIKE, 1, (64, 64))[0].astype(np.float32)
@@ -187,6 +193,7 @@ def our_draws(settings: AugmentSettings, size: tuple[int, int]) -> dict[str, NDA
     return drawn
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("case", ["all", "pixels"])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_distributions_match_keras(profile: str, case: str) -> None:

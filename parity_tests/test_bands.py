@@ -96,6 +96,7 @@ def outside(training: Training, reference: list[Training], epochs: int) -> list[
     return found
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("side", [KERAS, LIGHTNING], ids=lambda side: side.name)
 # v2, of v3's size and without its BatchNormalization, says nothing in a quick run that the others do not.
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def same(ours: dict[int, NDArray], theirs: dict[int, NDArray]) -> bool:
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("where", ["workers", "device"])
 def test_pixels_hang_on_seed_epoch_and_index_alone(pictures: Path, where: str) -> None:
     wanted = epoch_of(image_data(pictures, augment_on=where), 4)
@@ -185,6 +186,7 @@ def fit_v1(folder: Path, pictures: Path, devices: int) -> list[dict]:
     return RunFolder(run).read_metrics()
 
 
+@pytest.mark.process
 def test_two_processes_train_as_one(pictures: Path, tmp_path: Path) -> None:
     """27 training images in batches of 4, the last of 3; 6 validation images in batches of 4."""
     one, two = (fit_v1(tmp_path / str(devices), pictures, devices) for devices in (1, 2))

@@ -151,6 +151,7 @@ def parted(
     return found
 
 
+@pytest.mark.keras
 @BOTH
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_decisions_are_keras(callback: str, profile: str, dtype: str) -> None:
@@ -213,6 +214,7 @@ def lightning_stopping(case: Case, profile: Profile, number: type) -> Decisions:
     return rates, None, []
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(
     ("callback", "builtin"),
@@ -223,6 +225,7 @@ def test_builtin_callbacks_decide_otherwise(callback: str, builtin: Callable, pr
     assert len(parted(callback, builtin, cases, profile, "float32")) > SEQUENCES / 4
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("callback", "name", "change"),
     [
@@ -247,6 +250,7 @@ def test_a_wrong_argument_is_noticed(callback: str, name: str, change: Callable)
         assert parted(callback, faulty, cases, profile, "float32")
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_names_are_read_as_tf_keras_reads_them(callback: str) -> None:
     """tf_keras guesses a figure's direction from its name, each callback in its own way."""

@@ -314,6 +314,7 @@ def test_any_file_name_makes_a_class(keras_files: Made, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.split()) == (0, list(FILE_NAMES)), done.stderr
 
 
+@pytest.mark.process
 def test_names_in_a_file_are_never_code(tmp_path: Path) -> None:
     written = tmp_path / "written"
     name = 'a"""+str(open("written","w"))+"""b'

@@ -42,6 +42,7 @@ def both(folder: Path, name: str, suffix: str) -> list[tuple[Tensor, Tensor]]:
     return [(ours[weight], theirs[weight]) for weight in theirs]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("name", "suffix"), [*NAMED, *NUMBERED])
 def test_training_goes_on_as_in_tf_2_15(trained: Trained, name: str, suffix: str) -> None:
     folder = trained(name, suffix)
@@ -50,11 +51,13 @@ def test_training_goes_on_as_in_tf_2_15(trained: Trained, name: str, suffix: str
         assert (ours - theirs).abs().max() <= SAME * theirs.abs().max()
 
 
+@pytest.mark.keras
 def test_nadam_of_tf_2_15_begins_anew(trained: Trained) -> None:
     text = (trained("nadam", "h5") / "ported" / "README.md").read_text()
     assert "The optimizer's state, it begins anew: Nadam of TF 2.11 to 2.15 multiplies" in text
 
 
+@pytest.mark.keras
 def test_slots_that_are_mistaken_for_one_another_are_found(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def page_faults(how: str) -> list[int]:
     return [int(number) for number in done.stdout.split()][-LAST:]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's memory")
 def test_a_freed_block_is_used_again_without_a_page_fault() -> None:
     pages = BLOCK_BYTES / PAGE_BYTES

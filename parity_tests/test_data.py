@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("classes", [None, ["ant", "Zebra", "10"]])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_class_order_and_split_match_keras(profile: str, classes: list[str] | None, tmp_path: Path) -> None:
@@ -90,6 +91,7 @@ def odd_images(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.*"))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("image_size", [(17, 23), (64, 50)], ids=["smaller", "larger"])
 def test_decode_matches_keras(profile: str, image_size: tuple[int, int], tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_expand_stretches_as_save_to_dir_does(pictures: Path, tmp_path: Path) ->
         assert np.array_equal(stretched(image), np.asarray(array_to_img(image, scale=True)))
 
 
+@pytest.mark.process
 def test_expand_goes_on_where_it_stopped(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "lightning_impl.data", "expand", "--out", str(out)]
@@ -116,6 +117,7 @@ def test_expand_refuses_its_own_source_and_what_is_there(pictures: Path, tmp_pat
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
 def test_preview_shows_keras_beside_ours(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str

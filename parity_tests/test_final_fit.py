@@ -44,6 +44,7 @@ def checkpoint(run: Path) -> dict[str, Any]:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
 
 
+@pytest.mark.process
 def test_final_trains_on_the_stand_in(tmp_path: Path) -> None:
     fine_tune = "{unfreeze_from: block7a_expand_conv, start_epoch: 1, learning_rate: 1.0e-4}"
     images = ["--data.stand_in_per_class", 3, "--data.validation_split", 0.4]
@@ -89,6 +90,7 @@ def test_keras_side_has_the_same_two_stages(
     assert [row["learning_rate"] for row in rows] == [0.001, 0.0001]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -57,6 +57,7 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return torch.load(checkpoint, weights_only=True)["state_dict"]
 
 
+@pytest.mark.process
 def test_fit_is_a_module_to_run(folder: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -73,6 +74,7 @@ def test_fit_is_a_module_to_run(folder: Path, tmp_path: Path) -> None:
     assert "augment_on device (without workers" in lines[1]
 
 
+@pytest.mark.process
 def test_fit_leaves_the_whole_run_folder(folder: Path, tmp_path: Path) -> None:
     done = fit(*small(folder, "--trainer.max_epochs", 4), cwd=tmp_path)
     run = only_run(tmp_path)
@@ -113,12 +115,14 @@ def test_fit_leaves_the_whole_run_folder(folder: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.process
 def test_fast_dev_run_keeps_nothing(folder: Path, tmp_path: Path) -> None:
     done = fit(*small(folder, "--trainer.fast_dev_run", "true"), cwd=tmp_path)
     assert "nothing was kept" in done.stdout
     assert not list(tmp_path.glob("runs/v3/*"))
 
 
+@pytest.mark.process
 def test_later_config_and_option_win(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/mine.yaml").write_text("model:\n  learning_rate: 0.5\n  optimizer: sgd\n")
@@ -132,6 +136,7 @@ def test_later_config_and_option_win(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", config_names())
 def test_config_is_read_alike_on_both_sides(name: str, tmp_path: Path) -> None:
     # An overlay names no model: it is read over a whole config, as it is meant to be.
@@ -154,6 +159,7 @@ def test_config_is_read_alike_on_both_sides(name: str, tmp_path: Path) -> None:
     assert theirs["callbacks"] == ours["callbacks"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -180,6 +186,7 @@ def test_unusable_config_is_one_quick_line(arguments: list[str], line: str, tmp_
     assert done.stdout == ""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -223,6 +230,7 @@ def test_bad_value_is_one_line(arguments: list[str], line: str, folder: Path, tm
     assert not list(tmp_path.glob("runs/v3/*")), "no run folder is left behind"
 
 
+@pytest.mark.process
 def test_help_and_version_answer_without_torch(tmp_path: Path) -> None:
     for option, says in (
         ("--help", "usage: python -m lightning_impl.fit"),
@@ -251,6 +259,7 @@ def start(folder: Path, tmp_path: Path, *more: object) -> Fit:
     return child
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGINT, 2)])
 def test_stopped_fit_goes_on_where_it_stopped(
     number: signal.Signals, workers: int, folder: Path, tmp_path: Path
@@ -274,6 +283,7 @@ def test_stopped_fit_goes_on_where_it_stopped(
     assert (run / "result.json").exists()
 
 
+@pytest.mark.process
 def test_killed_fit_leaves_nothing_broken(folder: Path, tmp_path: Path) -> None:
     for moment in (0.0, 0.05, 0.11, 0.17):
         child = start(folder, tmp_path)
@@ -291,6 +301,7 @@ def test_killed_fit_leaves_nothing_broken(folder: Path, tmp_path: Path) -> None:
     fit("--resume", "killed0.17", "--trainer.max_epochs", epochs + 1, cwd=tmp_path)
 
 
+@pytest.mark.process
 def test_damaged_checkpoint_is_named(folder: Path, tmp_path: Path) -> None:
     fit(*small(folder, "--trainer.max_epochs", 1), cwd=tmp_path)
     run = only_run(tmp_path)
@@ -301,6 +312,7 @@ def test_damaged_checkpoint_is_named(folder: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 def test_loss_that_is_no_number_stops_the_fit(folder: Path, tmp_path: Path) -> None:
     options = ("--model.optimizer", "sgd", "--model.learning_rate", 1e30, "--trainer.max_epochs", 5)
     done = fit(*small(folder, *options), cwd=tmp_path, code=1)
@@ -309,6 +321,7 @@ def test_loss_that_is_no_number_stops_the_fit(folder: Path, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 def test_callbacks_of_a_config_act(folder: Path, tmp_path: Path) -> None:
     # No figure ever falls by so much.
     callbacks = [
@@ -322,6 +335,7 @@ def test_callbacks_of_a_config_act(folder: Path, tmp_path: Path) -> None:
     assert [row["learning_rate"] for row in rows] == [0.5, 0.5, 0.5, 0.25, 0.25]
 
 
+@pytest.mark.process
 def test_schedule_of_a_config_acts_and_goes_on(folder: Path, tmp_path: Path) -> None:
     # 30 training images in 4 steps an epoch.
     steps = {"PiecewiseConstantDecay": {"boundaries": [6], "values": [0.01, 0.002]}}
@@ -347,6 +361,7 @@ def fail_to_draw() -> None:
     closing.draw_run = draw_run  # type: ignore[assignment]
 
 
+@pytest.mark.process
 def test_page_that_cannot_be_made_does_not_cost_the_run(folder: Path, tmp_path: Path) -> None:
     done = fit(*small(folder, "--trainer.max_epochs", 1), cwd=tmp_path, prepare=fail_to_draw, code=1)
     run = only_run(tmp_path)

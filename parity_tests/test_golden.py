@@ -60,6 +60,7 @@ def _edit(trace: Path, edit: Callable[[dict], object]) -> None:
     (trace / TRACE_FILE).write_text(json.dumps(metadata), encoding="utf-8")
 
 
+@pytest.mark.process
 def test_golden_matches_without_any_keras() -> None:
     done = _audit_without_keras(GOLDEN)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,6 +71,7 @@ def test_golden_matches_without_any_keras() -> None:
     ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("package", ["keras", "tensorflow", "tf_keras"])
 def test_golden_process_could_not_import(package: str) -> None:
     """The twin of the test above: an import of Keras in that process would have been seen."""

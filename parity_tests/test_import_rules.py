@@ -73,6 +73,7 @@ def offender(tmp_path: Path) -> Path:
     return deep / "module.py"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_package_imports_nothing_forbidden(package: str) -> None:
     walked, found = _imported(package, FORBIDDEN[package], REPOSITORY)
@@ -86,6 +87,7 @@ def test_package_names_nothing_forbidden(package: str) -> None:
     assert _named_in_source(REPOSITORY / package, FORBIDDEN[package]) == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_forbidden_import_would_be_noticed(package: str, offender: Path) -> None:
     for name in FORBIDDEN[package]:

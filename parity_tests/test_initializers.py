@@ -72,6 +72,7 @@ def probability(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(stats.ks_2samp(ours.ravel(), theirs.ravel()).pvalue)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_distributions_are_keras(profile: str) -> None:
     for case, theirs in zip(CASES, keras_draws(CASES, profile, count=40), strict=True):
@@ -87,6 +88,7 @@ def test_every_initialiser_is_compared() -> None:
     assert {name for name, _, _ in (*CASES, *ORTHOGONAL, *EXACT)} == set(INITIALIZERS)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_exact_ones_are_keras(profile: str) -> None:
     for case, (theirs,) in zip(EXACT, keras_draws(EXACT, profile), strict=True):
@@ -95,6 +97,7 @@ def test_exact_ones_are_keras(profile: str) -> None:
         assert np.array_equal(back, theirs), case
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_orthogonal_is_keras(profile: str) -> None:
     for case, (theirs,) in zip(ORTHOGONAL, keras_draws(ORTHOGONAL, profile), strict=True):
@@ -108,6 +111,7 @@ def test_orthogonal_is_keras(profile: str) -> None:
             assert np.allclose(product, 1.5**2 * np.eye(len(product)), atol=1e-5), case
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("case", "builtin"),
     [
@@ -124,6 +128,7 @@ def test_torchs_own_fail(case: Case, builtin: Callable[[Tensor], Tensor]) -> Non
     assert probability(ours, theirs) < LEAST_PROBABILITY
 
 
+@pytest.mark.keras
 def test_depthwise_fans_are_keras() -> None:
     """A depthwise kernel's fans in Keras are not those of torch's weight."""
     channels, multiplier = 40, 2

@@ -87,6 +87,7 @@ ALL = [
 ]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("case", "profile", "name"), ALL)
 def test_weights_match_keras(case: str, profile: str, name: str, written: Any) -> None:
     wrote = written(case, profile)
@@ -102,6 +103,7 @@ def test_weights_match_keras(case: str, profile: str, name: str, written: Any) -
     assert len({array.tobytes() for array in wrote.arrays.values()}) > 1
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("case", "profile", "name"), ALL)
 def test_graph_matches_keras(case: str, profile: str, name: str, written: Any) -> None:
     wrote = written(case, profile)
@@ -117,6 +119,7 @@ def test_graph_matches_keras(case: str, profile: str, name: str, written: Any) -
         assert list(shapes[layer,] or ()) == shape, layer
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("case", "profile", "optimizer", "name"),
     [
@@ -155,6 +158,7 @@ def test_optimizer_state_matches_keras(
     assert file.training.optimizer in ("Adam", "RMSprop", "SGD")
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", ["keras3", "tf2.4"])
 def test_names_are_the_same_in_every_format(profile: str, written: Any) -> None:
     for case in ("sequential", "sequences", "images"):
@@ -167,12 +171,14 @@ def test_names_are_the_same_in_every_format(profile: str, written: Any) -> None:
     assert ("depthwise",) in wrote.read("model.h5").weights or case == "images"
 
 
+@pytest.mark.keras
 def test_names_are_the_same_in_both_generations(written: Any) -> None:
     for case in ("sequential", "sequences", "images"):
         ours, theirs = (written(case, profile).read("model.h5") for profile in ("keras3", "tf2.4"))
         assert [name for name, _ in ours.named_weights()] == [name for name, _ in theirs.named_weights()]
 
 
+@pytest.mark.keras
 def test_a_shared_layer_and_inner_models_have_their_calls(written: Any) -> None:
     for profile, shared in (("keras3", "shared_dense"), ("tf2.4", "shared/dense")):
         for name in ("model.h5", "model.keras"):

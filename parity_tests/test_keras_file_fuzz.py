@@ -15,6 +15,7 @@ from conftest import REPOSITORY
 from porting.keras_file import KerasFileError, read_keras_file
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("command", "count", "seed"),
     [

@@ -22,6 +22,7 @@ from parity_tests.keras_file_makers import (
 from porting.keras_file import KerasFileError, read_keras_file
 
 
+@pytest.mark.process
 def test_weights_alone_need_an_architecture(tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(weights_h5(FUNCTIONAL_WEIGHTS))
@@ -39,6 +40,7 @@ def test_weights_alone_need_an_architecture(tmp_path: Path) -> None:
         read_keras_file(path, architecture)
 
 
+@pytest.mark.process
 def test_compressed_arrays_are_decoded(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "m.h5")
     numbers = np.random.RandomState(1).standard_normal((5, 4)).astype(">f4")
@@ -52,6 +54,7 @@ def test_compressed_arrays_are_decoded(tmp_path: Path) -> None:
     assert np.array_equal(read, numbers)
 
 
+@pytest.mark.process
 def test_bfloat16_arrays_become_float32(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "m.h5")
     numbers = np.array([1.0, -2.5, 0.15625, 3e38], np.float32)
@@ -65,12 +68,14 @@ def test_bfloat16_arrays_become_float32(tmp_path: Path) -> None:
     assert np.array_equal(read.view(np.uint32) >> 16, upper)
 
 
+@pytest.mark.process
 def test_lambda_is_named_and_not_run(tmp_path: Path) -> None:
     graph = read_keras_file(write_h5(tmp_path / "m.h5")).graph
     assert graph.layer("code").class_name == "Lambda"
     assert graph.layer("code").config["function"] == ["4wAAAA==", None, None]
 
 
+@pytest.mark.process
 def test_keras_1_names_are_translated(tmp_path: Path) -> None:
     """No Keras 1 runs beside today's Python: its file is made here, as keras 1.2 lays it out."""
     convolution = {

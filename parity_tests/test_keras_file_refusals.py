@@ -302,12 +302,14 @@ def _everything(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*"))
 
 
+@pytest.mark.process
 def test_sound_files_are_read(tmp_path: Path) -> None:
     """What the cases above damage is not refused before."""
     assert len(read_keras_file(write_h5(tmp_path / "m.h5")).weights) == 2
     assert len(read_keras_file(write_archive(tmp_path / "m.keras")).weights) == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.9, 0.999])
 def test_cut_off_file_is_refused(part: float, tmp_path: Path) -> None:
     for path in (write_h5(tmp_path / "m.h5"), write_archive(tmp_path / "m.keras")):
@@ -317,6 +319,7 @@ def test_cut_off_file_is_refused(part: float, tmp_path: Path) -> None:
             read_keras_file(path)
 
 
+@pytest.mark.process
 def test_command_says_one_line_and_writes_nothing(tmp_path: Path) -> None:
     path = REFUSED["external_link"][0](tmp_path)
     done = subprocess.run(
@@ -334,6 +337,7 @@ def test_command_says_one_line_and_writes_nothing(tmp_path: Path) -> None:
 
 
 # The HDF5 library's own crashes and loops differ from version to version: here the child does the same.
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("ending", "message"),
     [

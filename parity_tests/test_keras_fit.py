@@ -80,6 +80,7 @@ def only_run(runs: Path, name: str) -> RunFolder:
     return RunFolder(path)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("profile", "name"), [("tf2.4", "v3"), ("keras3", "named")])
 def test_a_fit_leaves_the_whole_run_folder(fits, images, profile, name):
     child, runs = fits[profile]
@@ -125,6 +126,7 @@ def test_a_fit_leaves_the_whole_run_folder(fits, images, profile, name):
     assert np.trace(matrix) / matrix.sum() == pytest.approx(best["val_accuracy"], abs=1e-6)
 
 
+@pytest.mark.process
 def test_the_run_s_config_is_complete_and_reads_back(fits):
     child, runs = fits["tf2.4"]
     child.communicate(timeout=ONE_FIT_SECONDS)
@@ -134,6 +136,7 @@ def test_the_run_s_config_is_complete_and_reads_back(fits):
     assert (settings.trainer.max_epochs, settings.data.image_size, settings.name) == (2, (32, 32), "v3")
 
 
+@pytest.mark.process
 def test_sigterm_ends_a_fit_within_a_batch_and_says_what_is_kept(fits):
     child, runs = fits["stopped"]
     until = time.monotonic() + ONE_FIT_SECONDS
@@ -152,6 +155,7 @@ def test_sigterm_ends_a_fit_within_a_batch_and_says_what_is_kept(fits):
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.h5", "last.h5"]
 
 
+@pytest.mark.process
 def test_a_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
     child, runs = fits["not finite"]
     _, errors = child.communicate(timeout=ONE_FIT_SECONDS)
@@ -162,6 +166,7 @@ def test_a_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
     assert not (only_run(runs, "v1").path / "result.json").exists()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -218,6 +223,7 @@ def test_a_bad_key_or_value_names_its_file(tmp_path, text, words):
     assert str(raised.value).startswith(f"{path}: {words}")
 
 
+@pytest.mark.process
 def test_a_damaged_image_is_one_line_and_exit_2(images, tmp_path):
     root = tmp_path / "damaged"
     for name in CLASSES:
@@ -247,6 +253,7 @@ def test_later_configs_and_options_win(tmp_path):
     assert (settings.data.batch_size, settings.model.arch, settings.name) == (32, "v1", "small")
 
 
+@pytest.mark.process
 def test_print_config_round_trips(tmp_path):
     arguments = ["--config", "v1-rmsprop", "--data.subset_per_class", "50", "--print_config"]
     printed = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True).stdout
@@ -265,6 +272,7 @@ def test_every_config_is_read():
         assert settings.name == path.stem
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("modules", "code"),
     [
@@ -386,6 +394,7 @@ np.testing.assert_allclose(shown, standardised, atol=2e-4)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
 def test_order_split_and_pixels_match_keras(tmp_path, profile):
     draw = np.random.RandomState(3)

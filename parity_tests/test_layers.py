@@ -48,6 +48,7 @@ def worst(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> float:
     return max(float(np.abs(ours[key] - theirs[key]).max() / np.abs(theirs[key]).max()) for key in ours)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(36, 5), (4, 3, 3, 5)])
@@ -61,6 +62,7 @@ def test_batch_norm_training_matches_keras(profile: str, dtype: str, shape: tupl
         assert worst(our_batch_norm(other, dtype, case), theirs) > 10 * TOLERANCE[dtype]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 5), (1, 1, 1, 5)])

@@ -81,6 +81,7 @@ def ours_of(case: Case, profile: str, dtype: str) -> tuple[np.ndarray, np.ndarra
     return value.detach().numpy(), outputs.grad.numpy()
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("profile", "dtype"), list(itertools.product(PROFILES, DTYPES)))
 def test_losses_are_keras(profile: str, dtype: str) -> None:
     theirs = ask_keras("losses.losses", profile, cases=json.dumps(CASES), dtype=dtype, **given())
@@ -91,6 +92,7 @@ def test_losses_are_keras(profile: str, dtype: str) -> None:
             assert residual <= TOLERANCE[dtype], (case, name, residual)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_other_generations_binary_loss_is_noticed(profile: str) -> None:
     """The one rule in which the generations differ shows in these cases."""
@@ -116,6 +118,7 @@ RULES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_regularisers_and_constraints_are_keras(profile: str) -> None:
     weight = np.random.RandomState(4).normal(0, 0.5, (3, 3, 4, 5))

@@ -217,6 +217,7 @@ def assert_moved(state: dict[str, np.ndarray]) -> None:
         assert np.abs(state[f"w{place}"] - weight).max() > 1e-6, f"w{place} has not moved"
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("profile", "dtype", "name"), GRID)
 def test_optimizer_matches_keras(profile, dtype, name):
     theirs = keras_grid(profile, dtype)[name]
@@ -224,6 +225,7 @@ def test_optimizer_matches_keras(profile, dtype, name):
     assert worst(we_train(profile, case_of(profile, name), dtype), theirs) <= TOLERANCE[dtype]
 
 
+@pytest.mark.keras
 def test_ftrl_in_float32_is_as_near_to_float64_as_keras():
     # Ftrl's defaults divide by a rate of 0.001, which makes float32 Keras itself 1e-5 off.
     for profile in PROFILES:
@@ -248,6 +250,7 @@ DIFFERENT_RULES = ("nadam", "nadam-all", "rmsprop-rho-epsilon", "rmsprop-centere
 DIFFERENT_ROUNDING = ("sgd-momentum", "adam", "adadelta-all", "adamax-all", "ftrl-regularized")
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", DIFFERENT_RULES + DIFFERENT_ROUNDING)
 def test_other_generations_rule_does_not_match_keras(profile, name):
@@ -256,6 +259,7 @@ def test_other_generations_rule_does_not_match_keras(profile, name):
     assert worst(ours, theirs) > TOLERANCE["float32" if name in DIFFERENT_RULES else "float64"]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("profile", "name", "make"),
     [
@@ -289,6 +293,7 @@ def test_torch_class_does_not_match_keras(profile, name, make):
     assert worst(ours, weights_only(keras_grid(profile, "float64")[name])) > TOLERANCE["float64"]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("profile", "name"),
     [
@@ -313,6 +318,7 @@ def test_rule_without_float32_rounding_does_not_match_keras(profile, name, monke
     assert worst(we_train(profile, case_of(profile, name)), keras_grid(profile, "float64")[name]) > 1e-10
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_decay_is_dropped_where_keras_drops_it(profile):
     name = {"tf2.4": "nadam", "keras3": "sgd"}[profile]
@@ -356,6 +362,7 @@ def load(
     optimizer.load_keras_scalars({name: value for name, value in scalars.items() if "|" not in name})
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("profile", "name"), [(p, name) for p in PROFILES for name in CONTINUED + CONTINUED_ONLY[p]]
 )
@@ -370,6 +377,7 @@ def test_training_goes_over_from_keras_and_back(profile, name):
     assert worst(without_config(states["back"]), states["whole"]) <= TOLERANCE["float64"]
 
 
+@pytest.mark.keras
 def test_training_without_the_slots_does_not_go_over():
     state = keras_continued("tf2.4")["nadam/half"]
     state = {name: np.zeros_like(value) if "|" in name else value for name, value in state.items()}
@@ -401,6 +409,7 @@ def test_resumed_training_is_the_same_to_the_bit(profile, dtype, name):
 IN_NO_CONFIG = {"rates", "excluded"}
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("profile", "name"),
     [(p, n) for p in PROFILES for n in names_of(p, "float64") if not IN_NO_CONFIG & set(case_of(p, n))],
@@ -428,6 +437,7 @@ def published_run(name: str, profile: str) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(seen), answer["golden"]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizer_matches_the_numbers_keras_publishes(name):
     ours, golden = published_run(name, "keras3")
@@ -435,11 +445,13 @@ def test_optimizer_matches_the_numbers_keras_publishes(name):
     np.testing.assert_allclose(ours, golden, rtol=5e-4, atol=5e-4)
 
 
+@pytest.mark.keras
 def test_legacy_nadam_does_not_match_the_numbers_keras_publishes():
     ours, golden = published_run("nadam", "tf2.4")
     assert np.abs(ours - golden).max() > 0.01
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "adamw"])
 def test_slots_before_the_first_step_are_those_of_keras(profile, name):

@@ -52,6 +52,7 @@ def difference(proof: Proof) -> dict[str, Figure]:
     return line.figures
 
 
+@pytest.mark.keras
 def test_small_draw_is_held_to_what_other_draws_are(measured: Recorded, lucky: Recorded) -> None:
     as_measured, as_drawn = proven(measured), proven(lucky)
     assert as_measured.holds, as_measured.line
@@ -65,6 +66,7 @@ def test_small_draw_is_held_to_what_other_draws_are(measured: Recorded, lucky: R
         assert difference(as_drawn)[run].allowed > 10 * FORWARD["float32"]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("bits", [11, 16, 18])
 def test_fewer_bits_in_float32_alone_are_a_fault(lucky: Recorded, bits: int) -> None:
     """TF32's 11 bits of 24, and the least that round-off itself does not hide."""
@@ -79,6 +81,7 @@ def test_fewer_bits_in_float32_alone_are_a_fault(lucky: Recorded, bits: int) -> 
         assert proof.first.figures[run].allowed == pytest.approx(right[run].allowed)
 
 
+@pytest.mark.keras
 def test_port_that_parts_in_float64_is_allowed_no_more(lucky: Recorded) -> None:
     proof = proven(replace(lucky, program=with_fault(lucky.program, "left", transposed_kernel)))
     own = OwnErrors(lucky.recording)
@@ -91,6 +94,7 @@ def test_port_that_parts_in_float64_is_allowed_no_more(lucky: Recorded) -> None:
         assert difference(proof)[run].allowed == max(FORWARD["float32"], OWN_ERRORS["forward"] * error)
 
 
+@pytest.mark.keras
 def test_without_float64_nothing_more_is_allowed(lucky: Recorded) -> None:
     recording = copy.copy(lucky.recording)
     recording.dtypes = ["float32"]
@@ -110,6 +114,7 @@ def test_line_that_round_off_decides_proves_nothing() -> None:
         assert told(other) == other
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
 def test_classes_of_keras_applications_are_not_strange(profile: str) -> None:
     def strange(name: str) -> list[str]:

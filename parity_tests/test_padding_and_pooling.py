@@ -176,6 +176,7 @@ def worst(case: dict, profile: str, dtype: str, make: Callable[[dict], nn.Module
     return max(deviations)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("kind", CASES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("profile", PROFILES)
@@ -187,6 +188,7 @@ def test_same_padding_and_pooling_matches_keras(profile: str, dtype: str, kind: 
         assert max(deviations.values()) < TOLERANCE[dtype] / 10
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("kind", ["conv2d", "conv1d", "depthwise", "max", "average"])
 def test_symmetric_padding_fails(kind: str) -> None:
     """D07, D12: agrees where the sum of the padding is even on both axes and nowhere else."""
@@ -210,6 +212,7 @@ def test_symmetric_padding_fails(kind: str) -> None:
             assert deviation > 0.01, case
 
 
+@pytest.mark.keras
 def test_d12_counted_padding_fails() -> None:
     def counted(case: dict) -> nn.Module:
         return nn.AvgPool2d(3, 1, 1)
@@ -222,6 +225,7 @@ def test_d12_counted_padding_fails() -> None:
     assert worst(case, "keras3", "float64", counted) > 0.1
 
 
+@pytest.mark.keras
 def test_adaptive_max_pool_fails_where_values_tie() -> None:
     for case in CASES["global_max"]:
         deviation = worst(case, "keras3", "float64", symmetric)

@@ -139,6 +139,7 @@ jobs: {check: {steps: [{run: python hello.py}]}}
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("cut", "why"),
     [

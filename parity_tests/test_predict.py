@@ -223,6 +223,7 @@ def test_run_without_a_best_checkpoint_names_its_last(tmp_path: Path) -> None:
         find_checkpoint(tmp_path)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", ["predict", "test", "export"])
 def test_help_and_wrong_paths_answer_without_torch(command: str, tmp_path: Path) -> None:
     more = {"predict": ["x.png"], "test": [], "export": ["--to", "torch-export"]}[command]
@@ -254,6 +255,7 @@ def leave_mark(item: tuple[Path, int]) -> int:
     return number
 
 
+@pytest.mark.process
 def test_only_a_few_files_are_read_ahead(tmp_path: Path) -> None:
     items = [(tmp_path, number) for number in range(3000)]
     results = map_in_processes(leave_mark, items)

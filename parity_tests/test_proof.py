@@ -54,6 +54,7 @@ def parting(proof: Proof, rung: str) -> list[str]:
     return [line.name for line in proof.of(rung) if not line.holds]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("name", "profile", "ending"),
     [
@@ -80,6 +81,7 @@ def test_port_equals_keras(name: str, profile: str, ending: str) -> None:
     assert case.recording.said["spread"] > record_file.LEAST_SPREAD
 
 
+@pytest.mark.keras
 def test_calls_of_shared_layers_have_their_own_lines() -> None:
     proof = proven(recorded("functional", "keras3", "keras"))
     names = [line.name for line in proof.of(LAYERS)]
@@ -98,6 +100,7 @@ def test_calls_of_shared_layers_have_their_own_lines() -> None:
     assert {"input image", "input vector", "input image, converted model"} <= gradients
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
 def test_whole_numbers_and_layers_in_layers_are_recorded(profile: str) -> None:
     path = written("tokens", profile, "keras")
@@ -117,6 +120,7 @@ def test_whole_numbers_and_layers_in_layers_are_recorded(profile: str) -> None:
             assert gradient.any()
 
 
+@pytest.mark.keras
 def test_float64_is_held_to_float32_where_keras_computes_in_float32() -> None:
     case = recorded("resized", "keras3", "keras")
     proof = proven(case)
@@ -128,6 +132,7 @@ def test_float64_is_held_to_float32_where_keras_computes_in_float32() -> None:
     assert faulty(case, "behind", proof_cases.transposed_kernel).first.name == "behind"
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
 def test_mixed_precision_is_compared_in_float32(profile: str) -> None:
     case = recorded("mixed", profile, "keras")
@@ -149,6 +154,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("name", "layer", "fault"), FAULTS, ids=lambda value: getattr(value, "__name__", value)
 )
@@ -166,6 +172,7 @@ def test_fault_is_found_in_its_layer(name: str, layer: str, fault: Callable) -> 
     assert parting(proof, OUTPUTS)
 
 
+@pytest.mark.keras
 def test_fault_of_the_gradient_alone_is_found() -> None:
     proof = faulty(recorded("functional", "keras3", "h5"), "add", proof_cases.cut_gradient)
     assert parting(proof, LAYERS) == parting(proof, OUTPUTS) == []
@@ -173,6 +180,7 @@ def test_fault_of_the_gradient_alone_is_found() -> None:
     assert "first/kernel" not in parting(proof, GRADIENTS)
 
 
+@pytest.mark.keras
 def test_fault_of_the_converted_model_alone_is_found() -> None:
     case = recorded("sequential", "keras3", "keras")
 
@@ -189,6 +197,7 @@ def test_fault_of_the_converted_model_alone_is_found() -> None:
     )
 
 
+@pytest.mark.keras
 def test_converted_model_may_give_logits() -> None:
     case = recorded("sequential", "keras3", "keras")
 
@@ -203,6 +212,7 @@ def test_converted_model_may_give_logits() -> None:
     assert proof.holds, proof.line
 
 
+@pytest.mark.keras
 def test_weights_of_another_layer_are_found() -> None:
     case = recorded("functional", "tf2.4", "keras")
     arrays = {**case.file.weights, ("left",): case.file.weights["right",]}
@@ -211,6 +221,7 @@ def test_weights_of_another_layer_are_found() -> None:
     assert (proof.first.rung, proof.first.name) == (WEIGHTS, "left")
 
 
+@pytest.mark.keras
 def test_layers_that_keras_does_not_have_are_found() -> None:
     case = recorded("sequential", "tf2.4", "h5")
     named = tuple(replace(layer, name=f"{layer.name}_2") for layer in case.file.graph.layers)
@@ -220,6 +231,7 @@ def test_layers_that_keras_does_not_have_are_found() -> None:
     assert {line.fault for line in lines} == {"the port has no such layer", "Keras has no such layer"}
 
 
+@pytest.mark.keras
 def test_what_the_port_raises_is_said() -> None:
     case = recorded("sequential", "tf2.4", "h5")
 
@@ -246,6 +258,7 @@ def read(path: Path, profile: str) -> tuple[KerasFile, Program]:
     return file, program_of(file.graph, PROFILES[profile])
 
 
+@pytest.mark.keras
 def test_prove_runs_keras_and_writes_its_report(tmp_path: Path) -> None:
     file, program = read(written("sequential", "tf2.4", "h5"), "tf2.4")
     proof = prove(file, program, Whole(file, program), out=tmp_path)
@@ -262,6 +275,7 @@ def test_prove_runs_keras_and_writes_its_report(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["proof.html", "proof.json"]
 
 
+@pytest.mark.keras
 def test_other_generation_is_tried_next(tmp_path: Path) -> None:
     file, program = read(written("sequential", "keras3", "keras"), "keras3")
     assert packages_for(file, ["tf_keras", "keras"]) == ["keras", "tf_keras"]
@@ -275,6 +289,7 @@ def test_other_generation_is_tried_next(tmp_path: Path) -> None:
     assert "Nothing was proven" in (tmp_path / "proof.html").read_text()
 
 
+@pytest.mark.keras
 def test_without_keras_nothing_is_proven(tmp_path: Path) -> None:
     file, program = read(written("sequential", "keras3", "keras"), "keras3")
     python = tmp_path / "python"
@@ -287,6 +302,7 @@ def test_without_keras_nothing_is_proven(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "proof.json").read_text())["why_not"] == proof.why_not
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/true"])
 def test_interpreter_that_is_none_is_refused(python: str, tmp_path: Path) -> None:
     file, program = read(written("sequential", "keras3", "keras"), "keras3")
@@ -298,6 +314,7 @@ def test_interpreter_that_is_none_is_refused(python: str, tmp_path: Path) -> Non
 # --- Code in files ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.keras
 def test_lambda_is_not_run_without_trust(tmp_path: Path) -> None:
     path, touched = tmp_path / "code.h5", tmp_path / "touched"
     ask_keras("proof.write_lambda", "tf2.4", path=str(path), touched=str(touched))
@@ -380,6 +397,7 @@ def proofs() -> dict[str, tuple[KerasFile, Proof]]:
     }
 
 
+@pytest.mark.keras
 def test_page_says_what_parts_and_escapes_names(proofs: dict[str, tuple[KerasFile, Proof]]) -> None:
     page = proof_page(*proofs["parts"])
     assert page.count("first to part") == 1

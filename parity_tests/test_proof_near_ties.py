@@ -15,6 +15,7 @@ from porting.proof.verdict import GRADIENTS
 FORMATS = {"tf2.4": "h5", "keras3": "keras"}
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_d52_near_ties_share_the_gradient(profile: str) -> None:
     proof = proven(recorded("near_ties", profile, FORMATS[profile]))
@@ -24,6 +25,7 @@ def test_d52_near_ties_share_the_gradient(profile: str) -> None:
     assert any("D52" in note for note in proof.notes)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_d52_torchs_own_gradient_is_found(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "NearTiesShare", nullcontext)

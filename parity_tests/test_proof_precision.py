@@ -39,6 +39,7 @@ def test_layer_rounds_what_float32_cannot_hold(
     assert rounds(Layer("layer", class_name, None, config)) == is_rounded
 
 
+@pytest.mark.keras
 def test_rounded_float64_is_held_to_what_last_bits_do(monkeypatch: pytest.MonkeyPatch) -> None:
     case = recorded("resized", "keras3", "keras")
     monkeypatch.setitem(residuals.FORWARD, ROUNDED, 1e-12)

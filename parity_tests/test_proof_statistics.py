@@ -17,6 +17,7 @@ from porting.proof.recording import Recording
 from porting.proof.verdict import LAYERS
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("profile", "ending"), FORMATS)
 def test_statistics_of_a_file_are_taken_up(profile: str, ending: str) -> None:
     proof = proven(recorded("adapted", profile, ending))
@@ -24,6 +25,7 @@ def test_statistics_of_a_file_are_taken_up(profile: str, ending: str) -> None:
     assert proof.largest(LAYERS, "float64") < 1e-13
 
 
+@pytest.mark.keras
 def test_recorder_that_forgets_them_is_found(tmp_path: Path) -> None:
     path = written("adapted", "keras3", "h5")
     ask_keras("proof.record", "keras3", path=str(path), out=str(tmp_path / "recording"), forgets=True)

@@ -159,6 +159,7 @@ def test_newer_syntax_would_be_noticed(newer: str) -> None:
         ast.parse(newer, feature_version=(3, 7))
 
 
+@pytest.mark.process
 def test_importing_the_recorder_costs_numpy_only() -> None:
     code = "import sys, keras_reference.record; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["keras", "tf_keras", "tensorflow", "torch", "parity_common", "numpy"]
@@ -213,6 +214,7 @@ def test_each_array_has_its_own_stream() -> None:
     assert not np.array_equal(record.draw(rule, 1, "a", (5,), "float64"), first)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -381,6 +383,7 @@ def test_porting_record_runs_the_recorder_as_a_child(monkeypatch: pytest.MonkeyP
     ]
 
 
+@pytest.mark.process
 def test_porting_record_without_its_python_is_one_line() -> None:
     with pytest.raises(UserError, match="--keras-python nowhere/python cannot be run"):
         main(["record", "--keras-python", "nowhere/python", "--model=a:b", "--out=new"])

@@ -50,6 +50,7 @@ def ours(asked: Answers, case: Case, profile: str, changed: bool = False) -> np.
         return spread(port.run([torch.full((BATCH, *case.sizes[0]), 0.3)]).numpy())
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_input_dropout_is_drawn_as_keras_draws_it(profile: str) -> None:
     asked = drawn(profile)
@@ -58,6 +59,7 @@ def test_input_dropout_is_drawn_as_keras_draws_it(profile: str) -> None:
         np.testing.assert_allclose(ours(asked, case, profile), theirs, **TOLERANCE, err_msg=case.name)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_dropout_of_other_steps_fails(profile: str) -> None:
     asked = drawn(profile)
@@ -66,6 +68,7 @@ def test_dropout_of_other_steps_fails(profile: str) -> None:
         assert not np.allclose(ours(asked, case, profile, changed=True), theirs, **TOLERANCE), case.name
 
 
+@pytest.mark.keras
 def test_time_distributed_normalization_learns_as_keras_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """tf_keras normalises all steps of a batch at once (layers/rnn/time_distributed.py, `call`)."""
     family = "wrapper_training"

@@ -264,6 +264,7 @@ def test_a_run_that_goes_on_loses_what_its_end_had_left(tmp_path: Path) -> None:
     assert left - set(CLOSING_FILES) == {"config.yaml", "metrics.csv", "checkpoints"}
 
 
+@pytest.mark.process
 def test_command_draws_runs_and_compares_them(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path / "runs", name, ["a", "b", "c"], seed)
@@ -323,6 +324,7 @@ def test_comparison_takes_an_unfinished_run(tmp_path: Path) -> None:
     assert f"unfinished v3 {started.path.name}" in text
 
 
+@pytest.mark.process
 def test_report_imports_neither_framework() -> None:
     code = (
         "import sys, lightning_impl.report.__main__, lightning_impl.report.per_class as shared; "

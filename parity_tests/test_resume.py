@@ -162,6 +162,7 @@ PLACES = {
 }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("case", PLACES)
 def test_interrupted_fit_ends_as_uninterrupted(
@@ -174,6 +175,7 @@ def test_interrupted_fit_ends_as_uninterrupted(
     assert_same(run, uninterrupted)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_to_the_workers_too_loses_nothing(
     number: signal.Signals, room: Room, uninterrupted: RunFolder
@@ -187,6 +189,7 @@ def test_signal_to_the_workers_too_loses_nothing(
     assert_same(run, uninterrupted)
 
 
+@pytest.mark.process
 def test_fit_stopped_twice_goes_on(room: Room, uninterrupted: RunFolder) -> None:
     run = room.interrupted("run", "on_train_batch_end", 3)
     fit(
@@ -197,6 +200,7 @@ def test_fit_stopped_twice_goes_on(room: Room, uninterrupted: RunFolder) -> None
     assert_same(run, uninterrupted)
 
 
+@pytest.mark.process
 def test_second_signal_ends_a_step_that_hangs(room: Room) -> None:
     words = room.command("run", *interrupt_at("on_train_batch_start", 3, hang=100))
     child = start_fit(*words, cwd=room.path)
@@ -211,6 +215,7 @@ def test_second_signal_ends_a_step_that_hangs(room: Room) -> None:
     assert child.stderr.splitlines()[-1].startswith("stopped: at once; nothing was saved")
 
 
+@pytest.mark.process
 def test_trying_out_leaves_a_stopped_run_as_it_is(room: Room, uninterrupted: RunFolder) -> None:
     run = room.interrupted("run", "on_train_batch_end", 3)
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
@@ -229,6 +234,7 @@ CHANGED = {
 }
 
 
+@pytest.mark.process
 def test_what_an_epoch_under_way_hangs_on_cannot_change(room: Room) -> None:
     run = room.interrupted("run", "on_train_batch_end", 3)
     for words, line in CHANGED.items():
@@ -250,6 +256,7 @@ def without_place_in_the_order() -> None:
     EpochBatches.start_at = lambda self, epoch, batches: setattr(self, "epoch", epoch)  # type: ignore
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("fault", "parted"),
     [

@@ -52,6 +52,7 @@ def deviations(family: str, layer: str, profile: str, dtype: str) -> dict[str, f
     return found
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("family", "layer"), LAYERS, ids=["-".join(each) for each in LAYERS])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("profile", PROFILES)
@@ -150,6 +151,7 @@ def _adaptive(piece: Piece) -> Piece:
     return _made(piece, lambda make: Make("nn.AdaptiveMaxPool2d", {"output_size": 1}))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("fault", FAULTS)
 def test_harness_catches(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     family, layer, part, broken = FAULTS[fault]
@@ -226,6 +228,7 @@ def facts() -> Facts:
     return found
 
 
+@pytest.mark.keras
 def test_every_rule_is_proven_and_the_page_says_so(request: pytest.FixtureRequest) -> None:
     found = facts()
     assert set(RULES) - set(found.rows) == set()

@@ -61,6 +61,7 @@ def step_deviation(case: Case, asked: Answers, profile: str, dtype: str) -> floa
 
 
 # TensorFlow's fused kernel, whose variance is unbiased, is of float32 alone.
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("profile", "dtype"), [("tf2.4", "float32"), ("keras3", "float32"), ("keras3", "float64")]
 )
@@ -71,6 +72,7 @@ def test_batch_normalization_learns_as_keras_does(profile: str, dtype: str) -> N
     assert {name: value for name, value in found.items() if not value <= TOLERANCE[dtype]} == {}
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", ["biased", "momentum"])
 def test_wrong_statistics_fail(monkeypatch: pytest.MonkeyPatch, profile: str, name: str) -> None:
@@ -116,6 +118,7 @@ def noisy(family: str, profile: str) -> list[Case]:
     return [case for case in cases_for(family, profile, "float32") if case.layer in NOISY[family]]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("family", NOISY)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_noise_is_drawn_as_keras_draws_it(profile: str, family: str) -> None:
@@ -131,6 +134,7 @@ def test_noise_is_drawn_as_keras_draws_it(profile: str, family: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0.1, atol=0.003, err_msg=case.name)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_other_noise_fails(profile: str) -> None:
     """Every layer's draws are told from those of plain Dropout."""

@@ -51,6 +51,7 @@ def units_apart(ours: np.ndarray, theirs: np.ndarray, scale: float) -> np.ndarra
     return np.abs(ours - theirs) / np.spacing(np.float32(scale))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("profile", "dtype"), list(itertools.product(PROFILES, DTYPES)))
 def test_rates_are_keras(profile: str, dtype: str) -> None:
     theirs = keras_rates(profile, dtype)
@@ -65,6 +66,7 @@ def test_rates_are_keras(profile: str, dtype: str) -> None:
         assert apart.max() <= most, (name, arguments, STEPS[worst], ours[worst], theirs[str(number)][worst])
 
 
+@pytest.mark.keras
 def test_float64_rates_would_be_noticed() -> None:
     """What Keras gives is float32's rate, not the formula's."""
     theirs = keras_rates("keras3", "float64")["3"]

@@ -201,6 +201,7 @@ def test_archive_put_by_hand_is_enough(source: str, root: Path, trusted: set[str
     assert not [path for path in root.rglob("*") if path.name.endswith(".part")]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("source", SETS)
 def test_set_is_read_alike_by_keras(source: str, profile: str, root: Path, trusted: set[str]) -> None:
@@ -405,6 +406,7 @@ def test_download_that_breaks_off_is_made_anew(served: list, root: Path, trusted
     assert prepare_source("food101", root) == folder
 
 
+@pytest.mark.process
 def test_second_start_waits_for_the_first(root: Path, tmp_path: Path) -> None:
     unpack_by_hand("caltech101", root)
     (root / "sets").mkdir()
@@ -427,6 +429,7 @@ def test_second_start_waits_for_the_first(root: Path, tmp_path: Path) -> None:
     assert (child.returncode, said) == (0, f"{source_folder(root, 'caltech101')}\n")
 
 
+@pytest.mark.process
 def test_image_data_prepares_on_demand_once(
     root: Path, tmp_path: Path, trusted: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,6 +448,7 @@ def test_image_data_prepares_on_demand_once(
     assert ImageData(root=str(mine), source="food101", cache_dir=str(tmp_path)).class_names == ["a", "b"]
 
 
+@pytest.mark.process
 def test_keras_side_prepares_in_a_child(root: Path, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     settings = DataSettings(source="caltech101", cache_dir=str(tmp_path))
     with pytest.raises(SystemExit) as raised:
@@ -458,6 +462,7 @@ def test_keras_side_prepares_in_a_child(root: Path, tmp_path: Path, capfd: pytes
     assert sorted(path.name for path in folder.iterdir()) == classes_of("caltech101")
 
 
+@pytest.mark.process
 def test_overlay_config_trains_on_the_set(root: Path, tmp_path: Path) -> None:
     unpack_by_hand("caltech101", root)
     size = ("--data.image_size", "[16,16]", "--data.validation_split", "0.5", "--data.cache_dir", tmp_path)
@@ -468,6 +473,7 @@ def test_overlay_config_trains_on_the_set(root: Path, tmp_path: Path) -> None:
     assert (settings.data.source, settings.name, settings.model.arch) == ("caltech101", "v3", "v3")
 
 
+@pytest.mark.process
 def test_unknown_source_is_refused_with_the_nearest(tmp_path: Path) -> None:
     said = 'data.source is food11: one of stand_in, food101, cifar100, caltech101 (did you mean "food101"?)'
     with pytest.raises(UserError) as raised:

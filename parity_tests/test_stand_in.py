@@ -90,18 +90,21 @@ def wait_for_images(folder: Path, count: int) -> None:
 # Order, size, determinism ---------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_classes_are_thirty_in_alphanumeric_order(drawn):
     folders = sorted(entry.name for entry in os.scandir(drawn) if entry.is_dir())
     assert folders == list(CLASS_NAMES) == sorted(set(CLASS_NAMES))
     assert len(CLASS_NAMES) == 30
 
 
+@pytest.mark.process
 def test_images_are_580_by_420_rgb_jpegs(drawn):
     for name in CLASS_NAMES:
         with Image.open(drawn / name / f"{name}_{IMAGES_PER_CLASS:04d}.jpg") as image:
             assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (580, 420))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 def test_smaller_set_is_a_prefix_whatever_the_workers(drawn, tmp_path, workers):
     draw_set(tmp_path, 2, SEED, workers)
@@ -139,6 +142,7 @@ def test_images_are_those_of_their_generator_version(name, number):
 # Stopping and going on ------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_restart_draws_only_what_is_missing(drawn, tmp_path):
     draw_set(tmp_path, 2, SEED, 1)
     kept = tmp_path / "anchor" / "anchor_0001.jpg"
@@ -153,6 +157,7 @@ def test_restart_draws_only_what_is_missing(drawn, tmp_path):
     assert kept.stat().st_mtime_ns == kept_time
 
 
+@pytest.mark.process
 def test_killed_run_leaves_only_whole_files_and_is_finished_by_the_next(drawn, tmp_path):
     process = start("--out", str(tmp_path), "--images-per-class", "4", "--workers", "2")
     wait_for_images(tmp_path, 12)
@@ -165,6 +170,7 @@ def test_killed_run_leaves_only_whole_files_and_is_finished_by_the_next(drawn, t
     assert images_in(tmp_path) == whole
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_run_says_one_line_and_leaves_no_worker(tmp_path, number, code):
     process = start("--out", str(tmp_path), "--images-per-class", "900", "--workers", "2")
@@ -181,6 +187,7 @@ def test_stopped_run_says_one_line_and_leaves_no_worker(tmp_path, number, code):
     assert images_in(tmp_path) == files
 
 
+@pytest.mark.process
 def test_second_run_waits_for_the_first(drawn, tmp_path):
     with locked(tmp_path):
         process = start("--out", str(tmp_path), "--images-per-class", "1")
@@ -225,6 +232,7 @@ def _foreign_class(folder: Path) -> None:
     (folder / "zebra").mkdir()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
@@ -265,6 +273,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, argument
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -286,6 +295,7 @@ def test_bad_command_line_is_refused_in_one_line(tmp_path, arguments, said):
     assert error.count("\n") == 1
 
 
+@pytest.mark.process
 def test_folder_that_cannot_be_made_is_refused_by_the_command(tmp_path):
     (tmp_path / "file").write_text("")
     process = start("--out", str(tmp_path / "file" / "set"), "--images-per-class", "1")
@@ -357,6 +367,7 @@ def class_statistics(drawn) -> tuple[np.ndarray, np.ndarray]:
     return np.reshape(plain, shape), np.reshape(tinted, shape)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "columns",
     [slice(0, 3), slice(3, 4), slice(4, 20), slice(0, 20)],
@@ -366,10 +377,12 @@ def test_no_trivial_statistic_tells_the_class(class_statistics, columns):
     assert held_out_accuracy(class_statistics[0][..., columns]) < 3 * CHANCE
 
 
+@pytest.mark.process
 def test_trivial_statistics_would_tell_a_class_that_leaks(class_statistics):
     assert held_out_accuracy(class_statistics[1]) > 9 * CHANCE
 
 
+@pytest.mark.process
 def test_drawing_imports_no_framework(tmp_path):
     (tmp_path / "tensorflow.py").write_text("")  # an empty one, for the twin that shows the check can fail
     banned = "('torch', 'lightning', 'keras', 'tensorflow', 'albumentations')"

@@ -49,6 +49,7 @@ def standardised(settings: AugmentSettings, profile: str) -> tuple[np.ndarray, n
     return module(given).permute(0, 2, 3, 1).numpy(), theirs
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("case", CASES)
 def test_standardise_matches_keras(case: str, profile: str) -> None:
@@ -58,6 +59,7 @@ def test_standardise_matches_keras(case: str, profile: str) -> None:
     assert theirs.std() > 1e-3
 
 
+@pytest.mark.keras
 def test_whitening_of_the_other_generation_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = PROFILES["keras3"]
     monkeypatch.setitem(PROFILES, "keras3", replace(rules, whitening_is_of_covariance=True))

@@ -44,6 +44,7 @@ def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_dry_run_lists_every_fit_once_and_does_nothing(tmp_path: Path) -> None:
     done = command("--config", "mini_class", "--dry-run", cwd=tmp_path)
     lines = done.stdout.splitlines()
@@ -179,6 +180,7 @@ def test_a_wrong_study_is_one_line(small: Path, old: str, new: str, line: str) -
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

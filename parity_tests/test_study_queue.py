@@ -115,6 +115,7 @@ def finished_counts(place: Path) -> dict[str, int]:
     return Counter(path.parents[1].name for path in place.glob("out/*/*/result.json"))
 
 
+@pytest.mark.process
 def test_three_workers_one_killed_and_one_point_raising_finish_all_exactly_once(place: Path) -> None:
     workers = [start(1) for _ in range(3)]
     try:
@@ -146,6 +147,7 @@ def test_three_workers_one_killed_and_one_point_raising_finish_all_exactly_once(
     assert finished_counts(place) == ONCE
 
 
+@pytest.mark.process
 def test_a_fit_that_outlives_its_killed_command_is_waited_for(place: Path) -> None:
     killed = start(3)
     output = place / "out/luckless/output.txt"
@@ -165,6 +167,7 @@ def test_a_fit_that_outlives_its_killed_command_is_waited_for(place: Path) -> No
     assert finished_counts(place) == ONCE
 
 
+@pytest.mark.process
 def test_after_a_kill_of_everything_only_what_was_under_way_is_repeated(place: Path) -> None:
     (place / "mended").touch()
     killed = start(2)
@@ -180,6 +183,7 @@ def test_after_a_kill_of_everything_only_what_was_under_way_is_repeated(place: P
     assert finished_counts(place) == ONCE
 
 
+@pytest.mark.process
 def test_a_killed_fit_is_reported_and_tried_again(place: Path) -> None:
     for name in ("mended", "held-2"):
         (place / name).touch()
@@ -194,6 +198,7 @@ def test_a_killed_fit_is_reported_and_tried_again(place: Path) -> None:
     assert finished_counts(place) == ONCE
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_the_fits_and_says_how_to_go_on(place: Path) -> None:
     (place / "mended").touch()
     command = start(3)
@@ -210,6 +215,7 @@ def test_ctrl_c_ends_the_fits_and_says_how_to_go_on(place: Path) -> None:
     assert finished_counts(place) == ONCE
 
 
+@pytest.mark.process
 def test_a_failing_point_is_shown_with_its_last_line(place: Path, capsys: pytest.CaptureFixture) -> None:
     outcome = run_points(POINTS[2:4], Path("out"), workers=1, threads=3)
     line = "exit code 1: ValueError: luckless is out of luck (all of it: out/luckless/output.txt)"
@@ -222,6 +228,7 @@ def test_a_failing_point_is_shown_with_its_last_line(place: Path, capsys: pytest
     assert {json.loads(told)[3] for told in (place / "events").read_text().splitlines()} == {"3"}
 
 
+@pytest.mark.process
 def test_a_journal_cut_off_by_a_full_disk_is_read_on(place: Path) -> None:
     run_points(POINTS[3:5], Path("out"), workers=1)
     with (place / "out/.queue/journal.log").open("a") as journal:
@@ -234,6 +241,7 @@ def test_a_journal_cut_off_by_a_full_disk_is_read_on(place: Path) -> None:
     }
 
 
+@pytest.mark.process
 def test_results_of_other_settings_are_not_taken_for_a_points_own(place: Path) -> None:
     run_points([Point("a", "pretended_fit", ("--seed", "1"))], Path("out"), workers=1)
     with pytest.raises(UserError, match="out/a holds runs with other settings than a has now"):

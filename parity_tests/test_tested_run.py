@@ -134,6 +134,7 @@ def test_split_that_moved_since_is_refused(trained_run: Path, tmp_path: Path) ->
     assert "pictures are no longer those of the training" in done.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("classes", "top_5"), [(7, 5 / 7), (6, 5 / 6), (5, None)])
 def test_five_likeliest_count_from_six_classes_on(classes: int, top_5: float | None) -> None:
     classifier = Classifier(arch="v3", class_names=list(CLASSES[:classes]), image_size=(16, 16)).eval()

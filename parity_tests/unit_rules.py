@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from parity_tests.full_tests import is_full
+
 # Markers of tests that are not unit tests, with what they say in pyproject.toml.
 OTHER_KINDS = ("keras", "process", "full", "fuzz", "lockstep", "bands", "final", "applications")
 # Fixtures that ask Keras, and those that start processes.
@@ -20,7 +22,9 @@ _KERAS_PACKAGES = ("keras", "tensorflow", "tf_keras")
 
 
 def mark_kinds(item: pytest.Item) -> None:
-    """Marks a test `keras`, `process` or, where nothing else is said, `unit`."""
+    """Marks a test `full`, `keras`, `process` or, where nothing else is said, `unit`."""
+    if is_full(item.nodeid):
+        item.add_marker(pytest.mark.full)
     fixtures = getattr(item, "fixturenames", ())
     if any(name in fixtures for name in KERAS_FIXTURES):
         item.add_marker(pytest.mark.keras)

@@ -1,0 +1,55 @@
+"""Which tests wait for `pytest parity_tests -m full`: exhaustive ones beside a quick test of the same claim.
+
+`pytest parity_tests` holds every claim once: the shapes, parameter counts, all rungs of v1 to v3 in both
+profiles, the bands, each numbered difference's fault, each command. What is here repeats a claim over more
+dtypes, generations, arguments or formats, or runs a document from end to end. A test can carry
+`@pytest.mark.full` itself, too.
+"""
+
+from __future__ import annotations
+
+import re
+
+FULL: dict[str, str] = {
+    r"test_porting_guide.py::test_(everything_in_the_guide_happens|what_does_not_hold_is_reported)": (
+        "every block of the guide, and the guide with a fault in it"
+    ),
+    r"test_rules.py::test_rule_matches_keras\[(?!keras3-float64-)": "the other generation, and float32",
+    r"test_rules.py::test_every_rule_is_proven_and_the_page_says_so": "asks for all of the grid",
+    r"test_training_rungs.py::test_training_matches_keras\[.*-float32\]": "float64 is quick",
+    r"test_training_rungs.py::test_a_scheduler_gives_the_port_its_rates\[keras3\]": "tf2.4 is quick",
+    r"test_converted_v3.py::.*\[.*-float32\]": "float64 is quick",
+    r"test_converted_v3.py::test_unbiased_variance_is_caught_in_float64": "one more recording",
+    r"test_last_bits.py::": "float32 trainings beside their own perturbations",
+    r"test_differences.py::test_page_says_what_was_found": "asks for every fault in every profile and dtype",
+    r"test_bands.py::test_one_more_training_lies_in_the_band\[v1-": "v3 is quick",
+    r"test_optimizers.py::test_optimizer_matches_keras\[.*-float32-": "float64 is quick",
+    r"test_optimizers.py::test_(resumed_training_is_the_same_to_the_bit|memory_layout_does_not_matter)": (
+        "every optimizer in every dtype"
+    ),
+    r"test_optimizers.py::test_optimizer_from_keras_config_matches_keras": "the same by another way in",
+    r"test_optimizers.py::test_ftrl_in_float32_is_as_near_to_float64_as_keras": "float32",
+    r"test_batched_operations.py::test_(uint8|float)_matches_albumentations\[(?!.*64)": "other sizes",
+    r"test_equivalence.py::test_(power_is_how_often|a_wrong_claim_is_as_seldom)": "thousands of simulations",
+    r"test_callbacks.py::test_(a_wrong_argument_is_noticed|names_are_read_as_tf_keras_reads_them)": "faults",
+    r"test_carry_over.py::test_next_steps_match_keras\[(?!keras3-.*float64)": "one generation is quick",
+    r"test_carry_over.py::test_(resumed_run|what_is_not|both_formats|next_steps_match_those)": "formats",
+    r"test_carry_over_refusals.py::test_(files_without|config_that|unchanged)": "fits that are refused",
+    r"test_convert.py::test_(types_hold|any_file_name|training_goes_on_in_float32|second_run)": "exhaustive",
+    r"test_convert.py::test_(every_part_of_the_training_matters|source_is_formatted)": "every case",
+    r"test_convert.py::test_training_goes_on_as_in_keras\[(?!.*-keras3)": "one generation is quick",
+    r"test_convert_between.py::": "optimizers of TF 2.11 to 2.15",
+    r"test_audit_converted.py::test_converted_model_climbs_every_rung\[.*(tf2.4|float32)": "grid",
+    r"test_audit_converted.py::test_wrong_code_is_caught_in_its_layer": "edits of every kind",
+    r"test_batches.py::test_two_processes_train_as_one": "processes",
+    r"test_augment_keras.py::test_affine_and_flips_match_keras\[.*-200-": "200 images",
+    r"test_data_rung.py::test_bad_input_of_the_recorder_is_one_line": "processes",
+    r"test_pretrained.py::test_layer_list_is_read_by_order\[(?!mobilenet)": "other backbones",
+    r"test_keras_file.py::test_(graph|weights|optimizer_state)_match.*\[.*tf2.4": "one generation is quick",
+}
+"""By a pattern of test ids, why they wait."""
+
+
+def is_full(nodeid: str) -> bool:
+    """Whether a test waits for `-m full`."""
+    return any(re.search(pattern, nodeid) for pattern in FULL)
