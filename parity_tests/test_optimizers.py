@@ -25,11 +25,14 @@ from lightning_impl.keras_semantics.profile import KERAS3, PROFILES, TF24
 from parity_common.command_errors import UserError
 from parity_tests.keras_oracle import ask_keras
 from parity_tests.keras_questions.optimizers import draw_gradients, draw_weights
+from porting.proof.residuals import OWN_ERRORS
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # Of the largest element of an array, after 100 steps. The worst measured is 2e-15 in float64 and 8e-7 in
 # float32; the smallest fault tried, a hyperparameter not rounded through float32, is above 1e-10.
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+# For where float32 Keras itself is further off. The other generation's rule is further off than this.
+LOOSEST = 4e-6
 STEPS = 100
 CLASSES = {"adadelta": "Adadelta", "adagrad": "Adagrad", "adam": "Adam", "adamax": "Adamax", "adamw": "AdamW"}
 CLASSES |= {"ftrl": "Ftrl", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
@@ -222,7 +225,12 @@ def assert_moved(state: dict[str, np.ndarray]) -> None:
 def test_optimizer_matches_keras(profile, dtype, name):
     theirs = keras_grid(profile, dtype)[name]
     assert_moved(theirs)
-    assert worst(we_train(profile, case_of(profile, name), dtype), theirs) <= TOLERANCE[dtype]
+    allowed = TOLERANCE[dtype]
+    if dtype == "float32":
+        # Two float32 trainings are each off from the true one: by what Keras's is, on this processor.
+        own_error = worst(without_config(theirs), without_config(keras_grid(profile, "float64")[name]))
+        allowed = max(allowed, min(OWN_ERRORS["forward"] * own_error, LOOSEST))
+    assert worst(we_train(profile, case_of(profile, name), dtype), theirs) <= allowed
 
 
 @pytest.mark.keras
@@ -256,7 +264,7 @@ DIFFERENT_ROUNDING = ("sgd-momentum", "adam", "adadelta-all", "adamax-all", "ftr
 def test_other_generations_rule_does_not_match_keras(profile, name):
     theirs = weights_only(keras_grid(profile, "float64")[name])
     ours = weights_only(we_train(OTHER[profile], case_of(profile, name)))
-    assert worst(ours, theirs) > TOLERANCE["float32" if name in DIFFERENT_RULES else "float64"]
+    assert worst(ours, theirs) > (LOOSEST if name in DIFFERENT_RULES else TOLERANCE["float64"])
 
 
 @pytest.mark.keras
