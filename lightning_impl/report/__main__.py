@@ -7,14 +7,30 @@ of their own as well.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning_impl.report.comparison import comparison_page
 from lightning_impl.report.draw import draw_run
 from lightning_impl.report.run_files import RunFiles
 from parity_common.command_errors import UserError, run_command
+from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 from parity_common.run_folder import RunFolder, write_text_atomically
+
+
+@contextmanager
+def writing_in(folder: Path, remedy: str) -> Iterator[None]:
+    """Turns the system's refusal to write (or read) there into one line.
+
+    Raises:
+        UserError: Names the folder and the remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write in {folder} ({error.strerror or error}): {remedy}") from error
 
 
 def main() -> None:
@@ -31,12 +47,15 @@ def main() -> None:
     if not out.absolute().parent.is_dir():
         raise UserError(f"no such folder {out.parent}: make it or give another --out")
     # All are looked at before anything is written.
-    runs = [RunFiles(RunFolder(path)) for path in arguments.runs]
+    runs = [RunFiles(RunFolder(home_path(path))) for path in arguments.runs]
     for run in runs:
-        for drawn in draw_run(run.run):
-            print(drawn)
+        with writing_in(run.run.path, "copy the run folder to where you may write, and report the copy"):
+            for drawn in draw_run(run.run):
+                print(drawn)
     if len(runs) > 1:
-        write_text_atomically(out, comparison_page(runs, out.absolute().parent))
+        page = comparison_page(runs, out.absolute().parent)
+        with writing_in(out.absolute().parent, "give another --out"):
+            write_text_atomically(out, page)
         print(out)
 
 
