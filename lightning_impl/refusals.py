@@ -42,7 +42,8 @@ def refusals_in_one_line(about: str) -> Iterator[None]:
             raise UserError(line) from error
         # The first of our frames are this one and the caller's.
         passed = _modules(error)[2:] + (_modules(root) if root is not error else [])
-        if not isinstance(root, MisconfigurationException) and not all(map(_is_library, passed)):
+        is_refusal = bool(passed) and all(map(_is_library, passed)) and _top(passed[0]) in LIBRARIES
+        if not is_refusal and not isinstance(root, MisconfigurationException):
             raise
         kind = "" if type(root) in (MisconfigurationException, ValueError) else f"{type(root).__name__}: "
         raise UserError(short(f"{about}: {kind}{root} (refused in {_place(root)})")) from error
@@ -59,13 +60,16 @@ def _modules(error: BaseException) -> list[str]:
     return [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
 
 
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
 def _is_library(module: str) -> bool:
-    top = module.partition(".")[0]
-    return top in LIBRARIES or top in sys.stdlib_module_names
+    return _top(module) in LIBRARIES or _top(module) in sys.stdlib_module_names
 
 
 def _place(error: BaseException) -> str:
     """The innermost of Lightning's modules on the way."""
-    passed = [name for name in _modules(error) if name.partition(".")[0] in LIBRARIES]
-    named = [name for name in passed if name.partition(".")[0] in LIGHTNING]
+    passed = [name for name in _modules(error) if _top(name) in LIBRARIES]
+    named = [name for name in passed if _top(name) in LIGHTNING]
     return (named or passed or ["Lightning"])[-1]
