@@ -42,11 +42,11 @@ def resumed_run(given: str, runs: str) -> RunFolder:
             raise UserError(f"cannot resume the last run: there is none in {runs}; start one with --config")
         path = found[0]
         print(f"going on with {path}", file=sys.stderr)
-    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+    # os.path, which takes what may not be looked at for absent.
+    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
         raise UserError(
             f"cannot read {path}: mend its permissions, or copy it to where you may read and write"
         )
-    # os.path, which takes what may not be looked at for absent.
     if not os.path.isfile(path / "config.yaml"):
         raise UserError(f"cannot resume {given}: {_what_is_wrong(path)}")
     if not os.path.isfile(path / "checkpoints/last.ckpt"):

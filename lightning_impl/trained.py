@@ -55,8 +55,8 @@ def open_classifier(path: Path, device: torch.device) -> Trained:
         # An argument, architecture or array that this version does not know, or lacks.
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path} was saved by another version of the project and does not fit this one "
-            f"({type(error).__name__}: {reason}): use that version, or train again"
+            f"{path} does not fit this version of the project ({type(error).__name__}: {reason}): use the "
+            "version that saved it, or train again"
         ) from error
     if not all(bool(torch.isfinite(values).all()) for values in classifier.state_dict().values()):
         raise UserError(f"{path} has weights that are no numbers: take a checkpoint of an earlier epoch")

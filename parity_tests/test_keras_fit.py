@@ -58,6 +58,11 @@ def fits(images, tmp_path_factory):
             "--model.learning_rate",
             "1e38",
         ],
+        # One step of finite losses, and weights with which no validation has one.
+        "validation": [
+            *("--config", "v3", *common, "--data.batch_size", "64", "--data.expand", "null"),
+            *("--model.optimizer", "sgd", "--model.learning_rate", "1e6"),
+        ],
     }
     runs = {name: tmp_path_factory.mktemp("runs") for name in starts}
     children = {
@@ -150,6 +155,15 @@ def test_sigterm_ends_a_fit_within_a_batch_and_says_what_is_kept(fits):
     assert int(line.split()[-1]) == len(run.read_metrics())
     assert not (run.path / "result.json").exists()
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.h5", "last.h5"]
+
+
+def test_a_validation_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
+    child, _ = fits["validation"]
+    _, errors = child.communicate(timeout=ONE_FIT_SECONDS)
+    assert child.returncode == 1, errors
+    assert errors.splitlines()[-1].startswith(
+        "stopped: the validation loss is nan in epoch 1: lower --model."
+    )
 
 
 def test_a_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):

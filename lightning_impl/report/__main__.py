@@ -19,10 +19,12 @@ from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 from parity_common.run_folder import RunFolder, write_text_atomically
 
+ELSEWHERE = "copy the run folder to where you may write, and report the copy"
+
 
 @contextmanager
 def writing_in(folder: Path, remedy: str) -> Iterator[None]:
-    """Turns the system's refusal to write (or read) there into one line.
+    """Turns the system's refusal to read or write there into one line.
 
     Raises:
         UserError: Names the folder and the remedy.
@@ -36,9 +38,11 @@ def writing_in(folder: Path, remedy: str) -> Iterator[None]:
 def main() -> None:
     parser = OneLineParser(prog="python -m lightning_impl.report", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder of either framework")
     parser.add_argument(
-        "--out", type=Path, default=None, help="the page that compares several runs (comparison.html)"
+        "runs", nargs="+", type=home_path, metavar="RUN", help="a run folder of either framework"
+    )
+    parser.add_argument(
+        "--out", type=home_path, default=None, help="the page that compares several runs (comparison.html)"
     )
     arguments = parser.parse_args()
     if arguments.out is not None and len(arguments.runs) < 2:
@@ -47,9 +51,12 @@ def main() -> None:
     if not out.absolute().parent.is_dir():
         raise UserError(f"no such folder {out.parent}: make it or give another --out")
     # All are looked at before anything is written.
-    runs = [RunFiles(RunFolder(home_path(path))) for path in arguments.runs]
+    runs = []
+    for path in arguments.runs:
+        with writing_in(path, ELSEWHERE):
+            runs.append(RunFiles(RunFolder(path)))
     for run in runs:
-        with writing_in(run.run.path, "copy the run folder to where you may write, and report the copy"):
+        with writing_in(run.run.path, ELSEWHERE):
             for drawn in draw_run(run.run):
                 print(drawn)
     if len(runs) > 1:
