@@ -35,7 +35,7 @@ class RunStart(Callback):
     ) -> None:
         self._begin_in(trainer)
 
-    def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         if not trainer.sanity_checking:
             self._begin_in(trainer)
 

@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from lightning import seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
 from lightning_impl.refusals import refusals_in_one_line
 from parity_common.command_errors import UserError
+from parity_common.image_memory import memory_refused
 from parity_tests.entry_point import draw_pictures, fit
 
 
@@ -150,3 +152,15 @@ def test_refusals_are_told_by_the_code_they_passed_through() -> None:
         refusals_in_one_line("settings"),
     ):
         seed_everything(-1)
+
+
+def test_memory_that_is_not_there_is_named() -> None:
+    with (
+        pytest.raises(
+            UserError, match=r"^the net takes 3,725,290 GiB for one array: give a smaller data\.im"
+        ),
+        memory_refused("the net"),
+    ):
+        torch.empty(10**15)
+    with pytest.raises(RuntimeError, match="shape"), memory_refused("the net"):
+        torch.zeros(2).reshape(3)

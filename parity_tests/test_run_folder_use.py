@@ -19,6 +19,7 @@ from parity_common.command_errors import UserError
 from parity_common.run_folder import RunFolder, remove_leftovers, write_atomically
 from parity_common.run_lock import only_user
 from parity_tests.entry_point import Fit, draw_pictures, fit, start_fit
+from parity_tests.interruption import interrupt_at
 
 
 @pytest.fixture(scope="module")
@@ -322,3 +323,18 @@ def test_resume_belongs_to_the_command_line(tmp_path: Path) -> None:
 def test_lock_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot write in .*/none"), only_user(tmp_path / "none"):
         pass
+
+
+@pytest.mark.parametrize("place", ["on_train_batch_start", "on_validation_start"])
+def test_settings_of_a_run_that_is_stopped_again_are_remembered(
+    place: str, run: Path, tmp_path: Path
+) -> None:
+    # Steps 5 to 8 are the second epoch's.
+    step = {"on_train_batch_start": 5, "on_validation_start": 8}[place]
+    words = ("--trainer.max_epochs", 3, "--model.learning_rate", 1e-5, *interrupt_at(place, step))
+    fit("--resume", run, *words, cwd=tmp_path, code=128 + signal.SIGTERM)
+    saved = yaml.safe_load((run / "config.yaml").read_text())
+    assert (saved["trainer"]["max_epochs"], saved["model"]["learning_rate"]) == (3, 1e-5)
+    done = fit("--resume", run, "--trainer.callbacks", "null", cwd=tmp_path)
+    assert "replaces" not in done.stdout
+    assert [row["learning_rate"] for row in RunFolder(run).read_metrics()] == [0.001, 1e-5, 1e-5]
