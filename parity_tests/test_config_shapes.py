@@ -67,7 +67,7 @@ def keras(cwd: Path, *words: object) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("side", [lightning, keras])
+@pytest.mark.parametrize("side", [pytest.param(lightning, marks=pytest.mark.full), keras])
 @pytest.mark.parametrize("case", CASES)
 def test_config_of_another_shape_is_one_line(case: str, side: Callable[..., str], tmp_path: Path) -> None:
     text, line = CASES[case]

@@ -113,7 +113,8 @@ def test_checkpoint_of_odd_types_loads_without_code(tmp_path: Path) -> None:
     )
     assert data.augment == AugmentSettings(rotation_range=5.0)
     quieten()
-    trainer = Trainer(max_steps=1, logger=False, enable_progress_bar=False, enable_model_summary=False)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_steps=1, enable_checkpointing=False, **quiet)
     trainer.fit(Classifier(**odd_types()), data)
     trainer.save_checkpoint(tmp_path / "x.ckpt")
     saved = torch.load(tmp_path / "x.ckpt", weights_only=True)

@@ -84,6 +84,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusal_is_one_line_and_leaves_nothing(case: str, pictures: Path, tmp_path: Path) -> None:
     words, said = REFUSED[case]

@@ -325,6 +325,7 @@ def test_lock_is_refused_in_one_line(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("place", ["on_train_batch_start", "on_validation_start"])
 def test_settings_of_a_run_that_is_stopped_again_are_remembered(
     place: str, run: Path, tmp_path: Path

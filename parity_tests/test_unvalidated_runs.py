@@ -49,6 +49,7 @@ CUT_SHORT = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("case", CUT_SHORT)
 def test_run_without_validation_is_closed(case: str, pictures: Path, tmp_path: Path) -> None:
     done = fit(*small(pictures, *CUT_SHORT[case]), cwd=tmp_path)
