@@ -16,10 +16,17 @@ from parity_common.arch_arguments import check_arch_arguments
 from parity_common.augment_settings import AugmentSettings
 from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError, did_you_mean
-from parity_common.config_errors import explain, refuse_unknown_keys
+from parity_common.config_check import (
+    check_config_file,
+    check_group_options,
+    check_seed,
+    check_topmost,
+)
+from parity_common.config_errors import explain
 from parity_common.config_files import config_names, find_config, read_config
 from parity_common.data_sources import SOURCES, Source
 from parity_common.fine_tune_settings import fine_tune_of
+from parity_common.image_memory import check_image_size
 
 OPTIMIZERS = {
     name.lower(): name
@@ -122,7 +129,9 @@ def read_settings(arguments: list[str]) -> Settings:
     if configs:
         parser.set_defaults({"name": configs[0].stem})
     for path in configs:
+        check_topmost(read_config(path), path)
         _check_file(path, parser, known)
+    check_group_options(arguments, ("data.augment",))
     try:
         namespace = parser.parse_args(arguments)
     except ArgumentError as error:
@@ -160,15 +169,12 @@ def _check_transfer(settings: Settings) -> None:
 
 def _check_file(path: Path, parser: ArgumentParser, known: list[str]) -> None:
     """Judges one file alone first: in a refusal of the merged settings nothing would name the file."""
-    content = read_config(path)
     try:
-        refuse_unknown_keys(content, known, path)
+        namespace = check_config_file(path, parser, known)
     except UserError as error:
         raise UserError(_about_trainer(str(error))) from error
     try:
-        _check(_settings(parser.parse_object(content), parser))
-    except ArgumentError as error:
-        raise UserError(f"{path}: {explain(error, known)}") from error
+        _check(_settings(namespace, parser))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -281,13 +287,9 @@ def _check(settings: Settings) -> None:
     ):
         if number is not None and number < least:
             raise UserError(f"{key} is {number}: give {least} or more")
-    # numpy's RandomState takes 32 bits.
-    for key, number in (
-        ("seed_everything", settings.seed_everything),
-        ("data.subset_seed", data.subset_seed),
-    ):
-        if number is None or not 0 <= number < 2**32:
-            raise UserError(f"{key} is {number}: give a whole number from 0 to {2**32 - 1}")
+    check_image_size(data.image_size, data.batch_size)
+    check_seed("seed_everything", settings.seed_everything)
+    check_seed("data.subset_seed", data.subset_seed)
     if not settings.runs:
         raise UserError("runs is empty: give the folder of the run folders")
     if not settings.name or Path(settings.name).name != settings.name:

@@ -22,6 +22,7 @@ from parity_common.cache_folder import STAND_IN_SEED, cache_root, stand_in_folde
 from parity_common.class_folders import list_classes
 from parity_common.command_errors import UserError
 from parity_common.data_sources import source_folder
+from parity_common.home_path import home_path
 from parity_common.processors import granted_processors
 from parity_common.progress import track
 from parity_common.subset import choose_subset
@@ -68,7 +69,7 @@ def image_folder(settings: DataSettings) -> Path:
         SystemExit: The making refused or was stopped; it has said so in its one line.
     """
     if settings.root is not None:
-        return Path(settings.root).expanduser()
+        return home_path(settings.root)
     root = cache_root(settings.cache_dir)
     if settings.source == "stand_in":
         count = settings.stand_in_per_class

@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 import time
-from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -23,7 +22,9 @@ from keras_reference.data import Part, decode_files, image_folder, list_files
 from keras_reference.training import build_callbacks, build_model, fit_arrays, second_stage
 from parity_common.class_folders import list_classes
 from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
-from parity_common.run_folder import RunFolder, write_text_atomically
+from parity_common.home_path import home_path
+from parity_common.run_folder import RunFolder
+from parity_common.run_lock import only_user
 
 
 class StopSignals:
@@ -69,7 +70,7 @@ def main() -> int | None:
 def _fit(settings: Settings, signals: StopSignals) -> int:
     if settings.data.root is not None:
         # Before anything heavy is imported.
-        list_classes(Path(settings.data.root).expanduser(), settings.data.classes)
+        list_classes(home_path(settings.data.root), settings.data.classes)
     keras = _load_quietly(settings.model.profile)
     folder = image_folder(settings.data)
     files = list_files(settings.model.profile, folder, settings.data)
@@ -88,18 +89,18 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
     model = build_model(keras, settings.model, len(files.class_names), settings.data.image_size)
     callbacks = build_callbacks(keras, settings.callbacks)
     # Everything that can be wrong with the input has been found: no folder is left behind by a bad start.
-    run = RunFolder.create(Path(settings.runs), settings.name)
-    write_text_atomically(run.path / "config.yaml", settings.complete)
-
-    model.summary()
-    checkpoints = Checkpoints(run.checkpoints, settings.model.profile)
-    started = time.perf_counter()
-    rows = _train(
-        settings, signals, run, checkpoints, callbacks, (keras, model, training, validation), batches
-    )
-    seconds = time.perf_counter() - started
-    trained = Trained(folder, files, training, validation, batches, checkpoints, rows, seconds)
-    return close_run(keras, settings, run, trained)
+    run = RunFolder.create(home_path(settings.runs), settings.name)
+    with only_user(run.path):
+        run.write_config(settings.complete)
+        model.summary()
+        checkpoints = Checkpoints(run.checkpoints, settings.model.profile)
+        started = time.perf_counter()
+        rows = _train(
+            settings, signals, run, checkpoints, callbacks, (keras, model, training, validation), batches
+        )
+        seconds = time.perf_counter() - started
+        trained = Trained(folder, files, training, validation, batches, checkpoints, rows, seconds)
+        return close_run(keras, settings, run, trained)
 
 
 def _load_quietly(profile: str) -> ModuleType:

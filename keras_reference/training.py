@@ -196,7 +196,7 @@ def fit_arrays(
         A row an epoch with the keys of `parity_common.run_folder.METRIC_COLUMNS`; `epoch` counts from 0.
 
     Raises:
-        Stopped: The training loss of an epoch is not finite; exit code 1.
+        Stopped: A loss of an epoch is not finite; exit code 1.
     """
     images = batches.images_per_epoch(training)
     rows: list[dict] = []
@@ -222,12 +222,13 @@ def fit_arrays(
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             figures = {name: float(value) for name, value in (logs or {}).items()}
             # A mean over the epoch's batches: one batch that is not finite leaves it so.
-            if not math.isfinite(figures["loss"]):
-                raise Stopped(
-                    f"the loss is {figures['loss']} in epoch {epoch + 1}: lower --model.learning_rate, "
-                    "or look for damaged images",
-                    EXIT_FAILED,
-                )
+            for name, said in (("loss", "loss"), ("val_loss", "validation loss")):
+                if not math.isfinite(figures[name]):
+                    raise Stopped(
+                        f"the {said} is {figures[name]} in epoch {epoch + 1}: lower --model.learning_rate, "
+                        "or look for damaged images",
+                        EXIT_FAILED,
+                    )
             row = {"epoch": epoch} | {
                 name: figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             }

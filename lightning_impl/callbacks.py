@@ -67,7 +67,14 @@ def best_checkpoint(run: RunFolder) -> ModelCheckpoint:
 
 def last_checkpoint(run: RunFolder) -> ModelCheckpoint:
     """Keeps `checkpoints/last.ckpt`, the latest epoch that ended; `StepCheckpoint` puts later steps there."""
-    return RunCheckpoint(dirpath=run.checkpoints, filename="last", monitor=None, enable_version_counter=False)
+    return RunCheckpoint(
+        dirpath=run.checkpoints,
+        filename="last",
+        monitor=None,
+        # Else Lightning saves after validations alone where not every epoch has one.
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
 
 
 class EpochLog(Callback):
@@ -131,12 +138,17 @@ class EpochLog(Callback):
         if not sys.stderr.isatty():
             names = ("loss", "accuracy", "val_loss", "val_accuracy")
             shown = "  ".join(f"{name} {row[name]:.4f}" for name in names if row[name] is not None)
-            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            epochs = trainer.max_epochs or 0
+            of_all = f"/{epochs}" if epochs > 0 else ""
+            epoch = f"epoch {trainer.current_epoch + 1}{of_all}"
             print(f"{epoch}  {shown}  {row['seconds']:.1f} s", file=sys.stderr, flush=True)
 
 
 class StopOnNonFiniteLoss(Callback):
-    """Ends a training whose loss is no number, naming the step; nothing after it could be learned."""
+    """Ends a training whose loss is no number, naming the step; nothing after it could be learned.
+
+    A validation loss that is none ends it, too: the weights are no good, whatever the training loss says.
+    """
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -145,5 +157,14 @@ class StopOnNonFiniteLoss(Callback):
             raise Stopped(
                 f"the loss is {float(outputs['loss'])} at epoch {trainer.current_epoch + 1}, step "
                 f"{trainer.global_step}: lower --model.learning_rate, or look for damaged images",
+                EXIT_FAILED,
+            )
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        loss = float(trainer.callback_metrics.get("val_loss", 0.0))
+        if not trainer.sanity_checking and not math.isfinite(loss):
+            raise Stopped(
+                f"the validation loss is {loss} at epoch {trainer.current_epoch + 1}: lower "
+                "--model.learning_rate, or look for damaged images",
                 EXIT_FAILED,
             )

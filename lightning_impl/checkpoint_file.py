@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from parity_common.command_errors import UserError
@@ -42,12 +43,16 @@ def run_of(checkpoint: Path) -> Path | None:
     return run if run is not None and (run / "config.yaml").is_file() else None
 
 
+def newest_runs(folder: Path) -> list[Path]:
+    """The run folders in a folder and one level further down, the one written to last first."""
+    found = [*folder.glob("*/checkpoints/last.ckpt"), *folder.glob("*/*/checkpoints/last.ckpt")]
+    return [file.parents[1] for file in sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)]
+
+
 def runs_near(path: Path) -> str:
     """The newest runs in the nearest folder there is, as the end of an error's line; empty without any."""
-    around = next((folder for folder in (path, *path.parents) if folder.is_dir()), Path())
-    found = [*around.glob("*/checkpoints/last.ckpt"), *around.glob("*/*/checkpoints/last.ckpt")]
-    newest = sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)[:RUNS_NAMED]
-    runs = ", ".join(str(file.parents[1]) for file in newest)
+    around = next((folder for folder in (path, *path.parents) if os.path.isdir(folder)), Path())
+    runs = ", ".join(str(run) for run in newest_runs(around)[:RUNS_NAMED])
     return f"; the newest runs there: {runs}" if runs else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from jsonargparse import ActionConfigFile, Namespace
 from lightning import Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import RichModelSummary, RichProgressBar
+from lightning.pytorch.callbacks import RichModelSummary
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
 from lightning_impl.augment.standardise import standardising_of
 from lightning_impl.callbacks import (
@@ -29,16 +29,23 @@ from lightning_impl.data.datamodule import ImageData
 from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.module import Classifier
+from lightning_impl.monitors import check_monitors
+from lightning_impl.progress_bar import EpochBar
+from lightning_impl.refusals import refusals_in_one_line
 from lightning_impl.resume import ExactResume, StepCheckpoint
+from lightning_impl.resumed_run import RUN_FOLDER_VARIABLE, is_started_by_lightning
+from lightning_impl.run_start import RunStart
 from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError
+from parity_common.config_check import EXAMPLES, check_config_file, check_group_options, check_seed
 from parity_common.config_errors import explain
-from parity_common.config_files import config_names, find_config, read_config
+from parity_common.config_files import config_names, find_config, given_values, read_config
+from parity_common.home_path import home_path
 from parity_common.run_folder import RunFolder
 
 DEFAULT_SEED = 2021
-# Processes that Lightning starts for several devices inherit it.
-RUN_FOLDER_VARIABLE = "KERAS_LIGHTNING_PARITY_RUN_FOLDER"
+# What Lightning trains where nothing says how long.
+DEFAULT_EPOCHS = 1000
 
 
 class NamedConfig(ActionConfigFile):
@@ -62,6 +69,7 @@ class FitCLI(LightningCLI):
     """
 
     run_folder: RunFolder
+    start: RunStart
 
     def __init__(self, arguments: list[str], default_name: str) -> None:
         self.default_name = default_name
@@ -112,13 +120,19 @@ class FitCLI(LightningCLI):
         parser.link_arguments("data.class_names", "model.class_names", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        known_keys = [
-            action.dest for action in parser._actions if action.dest not in ("help", argparse.SUPPRESS)
-        ]
+        known = _known_keys(parser)
+        for name in given_values(self.arguments, "-c", "--config"):
+            check_config_file(find_config(name), parser, known)
+        check_group_options(self.arguments, EXAMPLES)
         try:
             self.config: Namespace = parser.parse_args(self.arguments)
-        except argparse.ArgumentError as error:
-            raise UserError(explain(error, known_keys)) from error
+        except (argparse.ArgumentError, TypeError) as error:
+            raise UserError(explain(error, known)) from error
+        check_seed("seed_everything", self.config.seed_everything)
+
+    def instantiate_classes(self) -> None:
+        with refusals_in_one_line("settings"):
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs) -> Trainer:
         said = [{"class": name, "config": config} for name, config in callbacks_of(self.config.callbacks)]
@@ -127,15 +141,29 @@ class FitCLI(LightningCLI):
             raise UserError(
                 "callbacks beside model.fine_tune: Keras begins them anew with each stage; leave one out"
             )
+        config = self._get(self.config_init, "trainer", default={})
+        check_monitors(self.keras_callbacks, config)
+        if config.get("accumulate_grad_batches", 1) < 1:
+            raise UserError(
+                f"trainer.accumulate_grad_batches is {config['accumulate_grad_batches']}: give 1 or more"
+            )
+        # The run's own config names no run to go on with: `--config` of it starts one anew.
+        complete = self.config.clone()
+        complete.resume = None
+        with refusals_in_one_line("config.yaml cannot hold these settings"):
+            text = self.parser.dump(complete, skip_unset=False)
         # What can still go wrong with the data goes wrong here, before a run folder exists.
         self.datamodule.prepare_data()
-        if self.config.resume is None:
+        resumed = self.config.resume is not None
+        if not resumed:
             line = self.model.load_pretrained()
             if line:
                 print(line)
-        self.run_folder, resumed = self._open_run_folder()
-        run = self.run_folder
+        run = self.run_folder = self._open_run_folder()
+        is_new = not resumed and not is_started_by_lightning()
+        self.start = RunStart(run, text, is_new)
         callbacks = [
+            self.start,
             EpochLog(run),
             *self.keras_callbacks,
             best_checkpoint(run),
@@ -144,40 +172,49 @@ class FitCLI(LightningCLI):
             ExactResume(),
             StepCheckpoint(run),
         ]
-        config = self._get(self.config_init, "trainer", default={})
         if config.get("enable_progress_bar") is not False:
-            callbacks.append(RichProgressBar(refresh_rate=5))
-        if resumed:
+            callbacks.append(EpochBar(refresh_rate=5))
+        if not is_new:
             kwargs["enable_model_summary"] = False
         elif config.get("enable_model_summary") is not False:
             callbacks.append(RichModelSummary(max_depth=2))
-        if self.config.tensorboard:
-            kwargs["logger"] = _tensorboard(run)
-        plugins = config.get("plugins") or []
-        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+        if config.get("default_root_dir") is None:
+            # Where loggers and finders write that are given no place.
+            kwargs["default_root_dir"] = run.path
+        if _is_endless(config):
+            print(
+                f"trainer.max_epochs is not set: {DEFAULT_EPOCHS} epochs, Lightning's default; "
+                "--trainer.max_epochs N sets it",
+                file=sys.stderr,
+            )
+            kwargs["max_epochs"] = DEFAULT_EPOCHS
         try:
-            trainer = self._instantiate_trainer({**config, **kwargs}, callbacks)
-        except (MisconfigurationException, ValueError, TypeError) as error:
-            if not resumed:
-                shutil.rmtree(run.path)
-            raise UserError(f"trainer settings: {error}") from error
-        if not resumed:
-            self.parser.save(self.config, run.path / "config.yaml", skip_unset=False, overwrite=True)
-        return trainer
+            if self.config.tensorboard:
+                kwargs["logger"] = _tensorboard(run)
+            plugins = config.get("plugins") or []
+            kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+            with refusals_in_one_line("trainer settings"):
+                trainer = self._instantiate_trainer({**config, **kwargs}, callbacks)
+            _check_launcher(trainer, config)
+            return trainer
+        except BaseException:
+            self.start.undo()
+            raise
 
-    def _open_run_folder(self) -> tuple[RunFolder, bool]:
-        if self.config.resume is not None:
-            return RunFolder(Path(self.config.resume)), True
-        if "LOCAL_RANK" in os.environ:
-            # Lightning has started this process beside the first, which has made the folder.
+    def _open_run_folder(self) -> RunFolder:
+        if is_started_by_lightning():
+            # The first process has made the folder.
             if RUN_FOLDER_VARIABLE not in os.environ:
                 raise UserError(
                     "give --trainer.devices N: Lightning starts the processes itself, no launcher"
                 )
-            return RunFolder(Path(os.environ[RUN_FOLDER_VARIABLE])), True
-        run = RunFolder.create(Path(self.config.runs), self.config.name or self.default_name)
+            return RunFolder(Path(os.environ[RUN_FOLDER_VARIABLE]))
+        if self.config.resume is not None:
+            run = RunFolder(Path(self.config.resume))
+        else:
+            run = RunFolder.create(home_path(self.config.runs), self.config.name or self.default_name)
         os.environ[RUN_FOLDER_VARIABLE] = str(run.path.resolve())
-        return run, False
+        return run
 
 
 class DataCLI(FitCLI):
@@ -202,6 +239,33 @@ def read_data(arguments: list[str]) -> ImageData:
     return DataCLI(arguments, "data").datamodule
 
 
+def _known_keys(parser: LightningArgumentParser) -> list[str]:
+    """What a config takes, without the groups, which hold keys, and what only a command line has."""
+    names = [action.dest for action in parser._actions]
+    return [
+        name
+        for name in names
+        if name not in ("help", "config", "print_config", "print_shtab", argparse.SUPPRESS)
+        and not name.endswith(".help")
+        and not any(other.startswith(f"{name}.") and not other.endswith(".help") for other in names)
+    ]
+
+
+def _check_launcher(trainer: Trainer, settings: dict[str, Any]) -> None:
+    # What the processes learn would have to come back into this one, which closes the run.
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(
+            f"trainer.strategy {settings.get('strategy')} starts processes out of this one's memory, which a "
+            "fit cannot be moved to: give ddp, whose processes start anew"
+        )
+
+
+def _is_endless(trainer: dict[str, Any]) -> bool:
+    """Whether nothing says how long to train."""
+    limits = trainer.get("max_epochs"), trainer.get("max_time"), trainer.get("fast_dev_run") or None
+    return all(limit is None for limit in limits) and trainer.get("max_steps") == -1
+
+
 def _tensorboard(run: RunFolder):
     from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -219,6 +283,8 @@ def quieten() -> None:
     # Batches are gathered whole from a mapped file: workers would only copy them once more.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # The closing line says which epochs were not validated.
+    warnings.filterwarnings("ignore", message=".*monitor='val_accuracy'.* could not find the monitored key")
     # Lightning's own use of a torch name that torch has deprecated.
     warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")

@@ -26,30 +26,21 @@ def close_run(run: RunFolder, cli: FitCLI) -> int:
     Returns:
         0, or 1 where pictures or page could not be made; the result stands all the same.
     """
-    data = cli.datamodule
     rows = run.read_metrics()
     # Of every session of a run that was resumed.
     seconds = sum(row["seconds"] for row in rows)
     validated = [row for row in rows if row["val_accuracy"] is not None]
-    best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]))
-    # Lightning has moved the net to the CPU.
-    device = cli.trainer.strategy.root_device
-    batches = data.validation_in_one_process(device)
-    labels, probabilities = predict_probabilities(
-        cli.model.to(device), run.checkpoints / "best.ckpt", batches
-    )
-    run.write_confusion(data.class_names, labels, probabilities.argmax(axis=1))
-    files = [data.image_set.index.files[place] for place in data.validation.places]
-    predictions = write_predictions(
-        run.path / "predictions.csv", data.class_names, files, labels, probabilities
-    )
+    best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]), default=None)
+    predictions = _predict_best(run, cli) if best is not None else []
+    data = cli.datamodule
     run.write_result(
         {
             "framework": "lightning",
             "config": cli.config.name or cli.default_name,
-            "best_val_accuracy": best["val_accuracy"],
-            "best_epoch": best["epoch"],
+            "best_val_accuracy": best and best["val_accuracy"],
+            "best_epoch": best and best["epoch"],
             "epochs": len(rows),
+            "validated_epochs": len(validated),
             "classes": len(data.class_names),
             "training_images": len(data.training),
             "validation_images": len(data.validation),
@@ -62,11 +53,39 @@ def close_run(run: RunFolder, cli: FitCLI) -> int:
         }
     )
     code = _draw(run, cli, predictions)
-    print(
-        f"best validation accuracy {best['val_accuracy']:.1%} (epoch {best['epoch'] + 1}; chance is "
-        f"{1 / len(data.class_names):.1%}) in {seconds / 60:.1f} min; run folder {run.path}"
-    )
+    print(_closing_line(run, rows, best, len(data.class_names)))
     return code
+
+
+def _predict_best(run: RunFolder, cli: FitCLI) -> list[Prediction]:
+    """Writes what the best checkpoint makes of the validation images."""
+    data = cli.datamodule
+    # Lightning has moved the net to the CPU.
+    device = cli.trainer.strategy.root_device
+    batches = data.validation_in_one_process(device)
+    labels, probabilities = predict_probabilities(
+        cli.model.to(device), run.checkpoints / "best.ckpt", batches
+    )
+    run.write_confusion(data.class_names, labels, probabilities.argmax(axis=1))
+    files = [data.image_set.index.files[place] for place in data.validation.places]
+    return write_predictions(run.path / "predictions.csv", data.class_names, files, labels, probabilities)
+
+
+def _closing_line(run: RunFolder, rows: list[dict], best: dict | None, classes: int) -> str:
+    minutes = sum(row["seconds"] for row in rows) / 60
+    if best is None:
+        return (
+            f"no epoch was validated, so there is no best checkpoint; {run.checkpoints / 'last.ckpt'} holds "
+            f"epoch {rows[-1]['epoch'] + 1}; trained for {minutes:.1f} min; run folder {run.path}"
+        )
+    without = [row["epoch"] + 1 for row in rows if row["val_accuracy"] is None]
+    # The last one may be the best of all, and nobody knows.
+    last = ", the last among them" if without and without[-1] == rows[-1]["epoch"] + 1 else ""
+    said = f"; {len(without)} of {len(rows)} epochs were not validated{last}" if without else ""
+    return (
+        f"best validation accuracy {best['val_accuracy']:.1%} (epoch {best['epoch'] + 1}; chance is "
+        f"{1 / classes:.1%}{said}) in {minutes:.1f} min; run folder {run.path}"
+    )
 
 
 def _draw(run: RunFolder, cli: FitCLI, predictions: list[Prediction]) -> int:

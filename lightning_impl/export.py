@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parity_common.command_errors import run_command
+from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def main() -> None:
 
     parser = OneLineParser(prog="python -m lightning_impl.export", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("checkpoint", type=Path, help="a run folder (its best.ckpt) or a .ckpt file")
+    parser.add_argument("checkpoint", type=home_path, help="a run folder (its best.ckpt) or a .ckpt file")
     parser.add_argument("--to", choices=FORMATS, required=True, help="the format")
-    parser.add_argument("--out", type=Path, help="the folder to make (exported-FORMAT)")
+    parser.add_argument("--out", type=home_path, help="the folder to make (exported-FORMAT)")
     parser.add_argument(
         "--images", nargs="+", metavar="INPUT", help="files, folders, globs in quotes to check with"
     )

@@ -19,6 +19,8 @@ from parity_common.arch_arguments import check_arch_arguments
 from parity_common.augment_settings import AugmentSettings
 from parity_common.command_errors import UserError
 from parity_common.fine_tune_settings import fine_tune_of
+from parity_common.image_memory import check_image_size, memory_refused
+from parity_common.primitives import primitive, primitives
 
 # Images a piece when the training set's figures are worked out.
 CHUNK_IMAGES = 256
@@ -38,6 +40,22 @@ def scheduled(setting: dict[str, dict[str, Any]] | None, learning_rate: float) -
     # Its values say what the others take from here.
     first = {} if name == "PiecewiseConstantDecay" else {"initial_learning_rate": learning_rate}
     return build_schedule(name, first | dict(arguments or {}))
+
+
+def names_of_classes(given: Any) -> list[str] | None:
+    """`model.class_names` as texts; numbers, as labels often are, by their digits.
+
+    Raises:
+        UserError: No list, or something in it that is no name.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple):
+        raise UserError(f"model.class_names is {given!r}: give a list of names in label order")
+    for name in given:
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise UserError(f"model.class_names holds {name!r}: give names")
+    return [str(name) for name in given]
 
 
 class Classifier(CompiledModule):
@@ -64,7 +82,8 @@ class Classifier(CompiledModule):
             line takes them from data.augment. None: its defaults here, rescale 1/255.
 
     Raises:
-        UserError: A value out of range, or images too small for the net.
+        UserError: A value out of range or of a type that no checkpoint can hold, or images too small or too
+            large for the net.
     """
 
     def __init__(
@@ -84,6 +103,29 @@ class Classifier(CompiledModule):
         weights: str = NONE,
         fine_tune: dict[str, Any] | None = None,
     ) -> None:
+        # What Lightning saves are these names' values: a checkpoint must load without running code.
+        (arch, profile, optimizer, learning_rate, optimizer_arguments, schedule) = primitives(
+            "model",
+            arch=arch,
+            profile=profile,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            optimizer_arguments=optimizer_arguments,
+            schedule=schedule,
+        )
+        (class_names, image_size, standardise, arch_arguments, weights, fine_tune) = primitives(
+            "model",
+            class_names=class_names,
+            image_size=image_size,
+            standardise=standardise,
+            arch_arguments=arch_arguments,
+            weights=weights,
+            fine_tune=fine_tune,
+        )
+        class_names = names_of_classes(class_names)
+        check_image_size(image_size)
+        if isinstance(learning_rate, bool) or not isinstance(learning_rate, int | float):
+            raise UserError(f"model.learning_rate is {learning_rate!r}: give a number above 0")
         if not 0 < learning_rate < float("inf"):
             raise UserError(f"model.learning_rate is {learning_rate}: give a number above 0")
         if not class_names or len(class_names) < 2:
@@ -100,7 +142,8 @@ class Classifier(CompiledModule):
         if arch == "final" and "preprocessing" not in own:
             # Kept with the other arguments: a checkpoint does not ask for the file again.
             own["preprocessing"] = preprocessing_for(weights)
-        net = architecture(len(class_names), (image_size[0], image_size[1]), rules, **own)
+        with memory_refused(f"model.arch {arch} at data.image_size {list(image_size)}"):
+            net = architecture(len(class_names), (image_size[0], image_size[1]), rules, **own)
         super().__init__(
             # Nets run channels_last: fast, and Keras's flatten order is then a free permutation.
             net.to(memory_format=torch.channels_last),
@@ -122,6 +165,8 @@ class Classifier(CompiledModule):
         self.class_names = list(class_names)
         self.learning_rate = learning_rate
         self.save_hyperparameters()
+        # A subclass's own as well.
+        self.hparams.update({key: primitive(value, key) for key, value in self.hparams.items()})
         self.hparams["arch_arguments"] = own or arch_arguments
         # Lets the model table show each layer's shapes.
         self.example_input_array = torch.zeros(1, *image_size, 3, dtype=torch.uint8)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parity_common.command_errors import EXIT_FAILED, UserError, run_command
+from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ SHOWN = 10
 def main() -> int:
     parser = OneLineParser(prog="python -m lightning_impl.predict", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("checkpoint", type=Path, help="a run folder (its best.ckpt) or a .ckpt file")
+    parser.add_argument("checkpoint", type=home_path, help="a run folder (its best.ckpt) or a .ckpt file")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="image files, folders, globs in quotes")
     parser.add_argument("--top-k", type=int, default=5, help="likeliest classes for each image (5)")
     parser.add_argument(
-        "--out", type=Path, default=Path("predictions.csv"), help=".csv or .json (predictions.csv)"
+        "--out", type=home_path, default=Path("predictions.csv"), help=".csv or .json (predictions.csv)"
     )
     parser.add_argument(
         "--on-bad-image", choices=("skip", "error"), default="skip", help="one that does not decode (skip)"

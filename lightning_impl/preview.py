@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity_common.command_errors import UserError, run_command
+from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 
 COLUMNS = 8
@@ -31,7 +32,9 @@ def main() -> None:
     parser = OneLineParser(prog="python -m lightning_impl.preview", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "Further: --config NAME and --KEY VALUE, as for the fit."
-    parser.add_argument("--out", type=Path, default=Path("preview.png"), help="the picture (preview.png)")
+    parser.add_argument(
+        "--out", type=home_path, default=Path("preview.png"), help="the picture (preview.png)"
+    )
     parser.add_argument("--images", type=int, default=3, help="training images to show (3)")
     parser.add_argument("--without-keras", action="store_true", help="leave Keras's own out")
     arguments, settings = parser.parse_known_args()

@@ -180,7 +180,7 @@ class StepCheckpoint(Checkpoint):
     def _what_is_saved(self) -> str:
         last = self.run.checkpoints / "last.ckpt"
         if not last.exists():
-            return f"nothing was saved, and {self.run.path} can be removed"
+            return "nothing was saved"
         return f"the steps since the last save are lost, go on with: {self._command()}"
 
     def _command(self) -> str:

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser
 
 from lightning_impl.data.datamodule import ImageData
 from parity_common.command_errors import UserError
+from parity_common.config_check import of_another_version
 from parity_common.config_errors import explain
 from parity_common.config_files import read_config
 
@@ -32,5 +33,6 @@ def data_of_run(run: Path, **changed: object) -> ImageData:
     try:
         config = parser.parse_object({"data": settings | changed})
     except (argparse.ArgumentError, TypeError) as error:
-        raise UserError(f"{path}: {explain(error, [])}") from error
+        known = [action.dest for action in parser._actions if action.dest.startswith("data.")]
+        raise UserError(f"{path}: {explain(error, known)}{of_another_version(path)}") from error
     return parser.instantiate(config).data

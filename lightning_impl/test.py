@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parity_common.command_errors import UserError, run_command
+from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ class Tested:
 def main() -> None:
     parser = OneLineParser(prog="python -m lightning_impl.test", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("checkpoint", type=Path, help="a run folder (its best.ckpt) or a .ckpt file")
-    parser.add_argument("--data.root", type=Path, metavar="FOLDER", help="a folder of class folders")
+    parser.add_argument("checkpoint", type=home_path, help="a run folder (its best.ckpt) or a .ckpt file")
+    parser.add_argument("--data.root", type=home_path, metavar="FOLDER", help="a folder of class folders")
     parser.add_argument(
         "--data.cache_dir", metavar="FOLDER", help="where decoded images lie (as the run had it)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("test.json"), help=".json, or .csv: classes alone (test.json)"
+        "--out", type=home_path, default=Path("test.json"), help=".json, or .csv: classes alone (test.json)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (auto)")
     arguments = vars(parser.parse_args())
@@ -69,7 +70,6 @@ def main() -> None:
     checkpoint = find_checkpoint(arguments["checkpoint"])
     root = arguments["data.root"]
     if root is not None:
-        root = root.expanduser()
         folder_names(root)
     test(checkpoint, root, arguments["data.cache_dir"], arguments["out"], arguments["device"])
 

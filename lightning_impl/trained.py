@@ -54,7 +54,10 @@ def open_classifier(path: Path, device: torch.device) -> Trained:
     except (KeyError, TypeError, RuntimeError) as error:
         # An argument, architecture or array that this version does not know, or lacks.
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} does not fit this version of the project ({reason})") from error
+        raise UserError(
+            f"{path} does not fit this version of the project ({type(error).__name__}: {reason}): use the "
+            "version that saved it, or train again"
+        ) from error
     if not all(bool(torch.isfinite(values).all()) for values in classifier.state_dict().values()):
         raise UserError(f"{path} has weights that are no numbers: take a checkpoint of an earlier epoch")
     batches = saved.get(ImageData.__qualname__, {})

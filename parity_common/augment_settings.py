@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from parity_common.command_errors import UserError
+from parity_common.command_errors import UserError, did_you_mean
+from parity_common.primitives import primitive
 
 Range = float | tuple[float, float]
 Shift = int | float | list[float]
@@ -116,6 +118,21 @@ class AugmentSettings:
     def learns_from_training_images(self) -> bool:
         """Whether standardising needs figures of the training set: ImageDataGenerator's `fit`."""
         return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening
+
+
+def augment_settings(given: AugmentSettings | Mapping[str, Any]) -> AugmentSettings:
+    """The settings as plain values; from Python a dict of them does as well.
+
+    Raises:
+        UserError: An argument that ImageDataGenerator does not have here, or a value out of range.
+    """
+    named = given if isinstance(given, Mapping) else asdict(given)
+    known = [entry.name for entry in fields(AugmentSettings)]
+    for name in named:
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            raise UserError(f"data.augment has no argument {name}{hint}: it takes {', '.join(known)}")
+    return AugmentSettings(**primitive(named, "data.augment"))
 
 
 def _check(name: str, holds: bool, value: Any, wanted: str) -> None:

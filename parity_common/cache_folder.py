@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from parity_common.home_path import home_path
+
 STAND_IN_SEED = 2021
 """Of the stand-in set. A constant: every run and both frameworks see the same pictures."""
 
@@ -18,7 +20,7 @@ def cache_root(cache_dir: str | None) -> Path:
     # The XDG Base Directory Specification has a relative $XDG_CACHE_HOME ignored.
     from_environment = os.environ.get("XDG_CACHE_HOME", "")
     if cache_dir is not None:
-        parent = Path(cache_dir).expanduser()
+        parent = home_path(cache_dir)
     elif os.path.isabs(from_environment):
         parent = Path(from_environment)
     else:

@@ -13,6 +13,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "ReduceLROnPlateau": (*MONITORED, "factor", "cooldown", "min_lr"),
     "TerminateOnNaN": (),
 }
+# What an epoch logs, on either side.
+FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 ELSEWHERE = {
     "LearningRateScheduler": "it takes a function: give model.schedule, or a callback in Python",
     "ModelCheckpoint": "every run keeps best and last checkpoints already",
@@ -40,6 +42,23 @@ def callbacks_of(setting: list[dict[str, dict[str, Any] | None]] | None) -> list
     return found
 
 
+def check_monitor(callback: str, monitor: object) -> None:
+    """Refuses a figure that no epoch logs.
+
+    Args:
+        callback: Its name, for the message.
+        monitor: The figure's.
+
+    Raises:
+        UserError: Names those there are.
+    """
+    if monitor not in FIGURES:
+        hint = did_you_mean(str(monitor), FIGURES)
+        raise UserError(
+            f"{callback}: there is no figure {monitor}{hint}: monitor one of {', '.join(FIGURES)}"
+        )
+
+
 def _check(name: str, arguments: dict[str, Any]) -> None:
     if name in ELSEWHERE:
         raise UserError(f"callbacks: {name} is not set here: {ELSEWHERE[name]}")
@@ -51,3 +70,5 @@ def _check(name: str, arguments: dict[str, Any]) -> None:
         if given not in known:
             hint, takes = did_you_mean(given, known), ", ".join(known) or "none"
             raise UserError(f"callbacks: {name} has no argument {given}{hint}: it takes {takes}")
+    if "monitor" in arguments:
+        check_monitor(f"callbacks: {name}", arguments["monitor"])

@@ -21,7 +21,9 @@ def folder_names(root: Path) -> tuple[str, ...]:
     try:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
     except FileNotFoundError as error:
-        raise UserError(f"no such folder {root}: give data.root a folder of class folders") from error
+        # A run's own config may be read in another folder than the one in which it was trained.
+        where = "" if root.is_absolute() else f" (a relative path; it was looked for at {root.absolute()})"
+        raise UserError(f"no such folder {root}{where}: give data.root a folder of class folders") from error
     except NotADirectoryError as error:
         raise UserError(f"{root} is a file: give data.root a folder of class folders") from error
     except OSError as error:

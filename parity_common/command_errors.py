@@ -47,6 +47,10 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.stdout.flush()
     except UserError as error:
         code = _one_line(f"error: {error}", EXIT_BAD_INPUT)
+    except PermissionError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        line = f"error: {where}{error.strerror}: mend its permissions, or give another path"
+        code = _one_line(line, EXIT_BAD_INPUT)
     except Stopped as stopped:
         code = _one_line(f"stopped: {stopped}", stopped.exit_code)
     except KeyboardInterrupt:

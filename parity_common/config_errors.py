@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from parity_common.command_errors import UserError, did_you_mean
+from parity_common.setting_habits import HABITS
 
 LONGEST_LINE = 300
 
@@ -22,6 +24,17 @@ GIVEN_VALUE = re.compile(r"(?:Given|Got) value: (?P<value>.*)\s*\Z", re.DOTALL)
 NOT_A_NUMBER = re.compile(r"could not convert string to float: (?P<value>'.*?')|base 10: (?P<whole>'.*?')")
 CHOICES = re.compile(r"Literal\[(?P<choices>[^\]]*)\]")
 RESTRICTION = re.compile(r"does not conform to restriction v\s*(?P<rule>[^\n]+)")
+# What is wrong with a class that is given by its name.
+CLASS_PROBLEM = re.compile(r"Problem with given class_path '(?P<path>[^']+)':\s*(?P<problem>[^\n]+)")
+# Lightning's loggers: the modules of which one must be there, and what pip calls it.
+LOGGER_PACKAGES = {
+    "WandbLogger": (("wandb",), "wandb"),
+    "MLFlowLogger": (("mlflow",), "mlflow"),
+    "TensorBoardLogger": (("tensorboard", "tensorboardX"), '"keras-lightning-parity[tensorboard]"'),
+    "CometLogger": (("comet_ml",), "comet-ml"),
+    "NeptuneLogger": (("neptune",), "neptune"),
+    "LitLogger": (("litlogger",), "litlogger"),
+}
 WANTED = {
     "PositiveInt": "a whole number above 0",
     "NonNegativeInt": "a whole number, 0 or more",
@@ -47,6 +60,8 @@ def explain(error: Exception, known_keys: Iterable[str]) -> str:
     """
     known = list(known_keys)
     text = str(error).strip()
+    if line := missing_package(text):
+        return line
     if match := UNKNOWN_KEY_IN_GROUP.search(text):
         return unknown_key(_joined(match["group"], match["key"]), known)
     if match := UNKNOWN_KEY.search(text):
@@ -57,7 +72,15 @@ def explain(error: Exception, known_keys: Iterable[str]) -> str:
         return f"{match['option']} needs a value"
     if match := BAD_VALUE.search(text):
         return _bad_value(match["key"], match["reason"])
-    return _short(text or type(error).__name__)
+    return short(text or type(error).__name__)
+
+
+def missing_package(text: str) -> str:
+    """What to install for the logger that an error is about; empty where it is about none, or it is there."""
+    for name, (modules, wanted) in LOGGER_PACKAGES.items():
+        if name in text and not any(importlib.util.find_spec(module) for module in modules):
+            return f"trainer.logger {name} needs a package that is not installed: pip install {wanted}"
+    return ""
 
 
 def unknown_key(key: str, known_keys: Iterable[str], given_as: str = "key {}") -> str:
@@ -71,6 +94,9 @@ def unknown_key(key: str, known_keys: Iterable[str], given_as: str = "key {}") -
     known = list(known_keys)
     line = f"unknown {given_as.format(key)}"
     group, _, last = key.rpartition(".")
+    last = last.replace("-", "_")
+    if (meant := HABITS.get(last)) in known and meant != key:
+        return f'{line} (did you mean "{meant}"?)'
     members = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == group]
     # Nearness is judged by the last part: a shared group would make any two keys look alike.
     if hint := did_you_mean(last, members):
@@ -108,7 +134,7 @@ def refuse_unknown_keys(content: dict, known_keys: Iterable[str], path: Path) ->
                 raise UserError(f"{path}: {unknown_key(key, known)}")
             if not isinstance(value, dict):
                 takes = ", ".join(member for member in known if member.startswith(f"{key}."))
-                raise UserError(f"{path}: {key} is {_shown(value)}: it holds keys ({takes})")
+                raise UserError(f"{path}: {key} is {shown_value(value)}: it holds keys ({takes})")
             walk(value, key)
 
     walk(content, "")
@@ -117,7 +143,7 @@ def refuse_unknown_keys(content: dict, known_keys: Iterable[str], path: Path) ->
 def _unknown_option(rest: str, known: list[str]) -> str:
     word = rest.split()[0]
     if not word.startswith("-"):
-        return f'unexpected argument "{_short(word)}": give settings as --KEY VALUE, configs as --config NAME'
+        return f'unexpected argument "{short(word)}": give settings as --KEY VALUE, configs as --config NAME'
     name = word.lstrip("-").partition("=")[0]
     dashes = word[: len(word) - len(word.lstrip("-"))]
     line = unknown_key(name, known, f"option {dashes}{{}}")
@@ -125,6 +151,8 @@ def _unknown_option(rest: str, known: list[str]) -> str:
 
 
 def _bad_value(key: str, reason: str) -> str:
+    if match := CLASS_PROBLEM.search(reason):
+        return short(f"{key}: {match['path'].rpartition('.')[2]}: {match['problem']}")
     shown = ""
     if match := GIVEN_VALUE.search(reason):
         shown = match["value"]
@@ -132,7 +160,7 @@ def _bad_value(key: str, reason: str) -> str:
         shown = (match["value"] or match["whole"]).strip("'")
     elif match := re.search(r"Not of type \w+: (\S+) (?:does not|not a)", reason):
         shown = match[1]
-    line = f"{key} is {_short(shown, 60)}" if shown else f"{key} does not fit"
+    line = f"{key} is {short(shown, 60)}" if shown else f"{key} does not fit"
     wanted = []
     for match in CHOICES.finditer(reason):
         choices = [choice.strip().strip("'\"") for choice in match["choices"].split(",")]
@@ -149,7 +177,7 @@ def _bad_value(key: str, reason: str) -> str:
         if not wanted and (match := RESTRICTION.search(reason)):
             wanted.append(f"a value {match['rule']}")
     if not wanted:
-        return _short(f"{key}: {reason}")
+        return short(f"{key}: {reason}")
     return f"{line}: give {' or '.join(wanted)}".replace("give one of", "one of")
 
 
@@ -157,10 +185,12 @@ def _joined(group: str, key: str) -> str:
     return f"{group}.{key}" if group else key
 
 
-def _shown(value: object) -> str:
-    return "null" if value is None else _short(str(value), 60)
+def shown_value(value: object) -> str:
+    """A config's value as a line names it."""
+    return "null" if value is None else short(str(value), 60)
 
 
-def _short(text: str, longest: int = LONGEST_LINE) -> str:
+def short(text: str, longest: int = LONGEST_LINE) -> str:
+    """A text on one line, cut where it is longer."""
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -10,10 +10,16 @@ from pathlib import Path
 import yaml
 
 from parity_common.command_errors import UserError, did_you_mean
+from parity_common.home_path import home_path
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 # In a folder of configs, the study made of them: no config of a fit itself.
 STUDY_FILE = "study.yaml"
+# A config of a fit has some hundred values on four levels; what is far beyond would keep every reader busy.
+MOST_BYTES = 256 * 1024
+MOST_VALUES = 20_000
+MOST_LEVELS = 20
+TOO_DEEP = f"nested deeper than {MOST_LEVELS} levels: give a config of a fit"
 
 
 def package_configs() -> Path:
@@ -43,9 +49,10 @@ def find_config(name: str) -> Path:
         UserError: No such file or name; the message lists the names there are.
     """
     if name.endswith(CONFIG_SUFFIXES):
-        if not Path(name).is_file():
+        path = home_path(name)
+        if not path.is_file():
             raise UserError(f"no config file {name}: give a path that exists, or one of {_listed()}")
-        return Path(name)
+        return path
     for folder in (Path("configs"), package_configs()):
         path = folder / f"{name}.yaml"
         if path.is_file():
@@ -57,11 +64,18 @@ def read_config(path: Path) -> dict:
     """Reads a YAML config and refuses what a YAML reader lets pass in silence.
 
     Raises:
-        UserError: Not readable, not YAML, not a mapping, a key given twice, a number that is not finite.
+        UserError: Not readable, not YAML, not a mapping, too large or too deep, a key given twice, a number
+            that is not finite.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            read = file.read(MOST_BYTES + 1)
+        if len(read) > MOST_BYTES:
+            raise UserError(f"{path}: larger than {MOST_BYTES // 1024} KiB: give a config of a fit")
+        text = read.decode("utf-8")
+        _refuse_deep_brackets(text, path)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_endless(node, path)
         content = yaml.load(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
@@ -71,13 +85,74 @@ def read_config(path: Path) -> dict:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: {TOO_DEEP}") from error
+    except ValueError as error:
         raise UserError(f"{path}: not a usable config ({error})") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no keys; a config starts with lines such as `model:`")
     _refuse_duplicates(node, path, ())
     _refuse_non_finite(content, path, ())
     return content
+
+
+def given_values(arguments: Sequence[str], *options: str) -> list[str]:
+    """What a command line gives an option, each time that it stands there.
+
+    Args:
+        arguments: The command line without the program's name.
+        options: The option's names, such as `--config` and `-c`.
+    """
+    values = []
+    for place, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name in options:
+            if equals:
+                values.append(value)
+            elif place + 1 < len(arguments):
+                values.append(arguments[place + 1])
+    return values
+
+
+def _refuse_deep_brackets(text: str, path: Path) -> None:
+    """Spares a YAML reader what takes it seconds before it runs out of stack."""
+    depth = 0
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        # Some may stand in a text or a comment.
+        if depth > 10 * MOST_LEVELS:
+            raise UserError(f"{path}: {TOO_DEEP}")
+
+
+def _refuse_endless(node: yaml.Node | None, path: Path) -> None:
+    """Refuses an alias that holds itself, and what is too deep or too large once aliases are written out."""
+    # Of each node: how many values it holds, and on how many levels.
+    sizes: dict[int, tuple[int, int]] = {}
+
+    def size(node: yaml.Node, above: frozenset[int]) -> tuple[int, int]:
+        if id(node) in above:
+            line = node.start_mark.line + 1
+            raise UserError(f"{path} line {line}: an alias stands within what it repeats: write it out")
+        if id(node) not in sizes:
+            inner: list[yaml.Node] = []
+            if isinstance(node, yaml.MappingNode):
+                inner = [each for pair in node.value for each in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                inner = node.value
+            found = [size(each, above | {id(node)}) for each in inner]
+            sizes[id(node)] = (
+                1 + sum(values for values, _ in found),
+                1 + max((e[1] for e in found), default=0),
+            )
+        return sizes[id(node)]
+
+    if node is None:
+        return
+    values, levels = size(node, frozenset())
+    if levels > MOST_LEVELS:
+        raise RecursionError
+    if values > MOST_VALUES:
+        raise UserError(f"{path}: its aliases come to {values:,} values: write out what is meant")
 
 
 def _listed() -> str:

@@ -1,6 +1,7 @@
 """The folder a training leaves behind: one layout, whichever framework trained.
 
-config.yaml       what drove the run, complete
+config.yaml       what drives the run, complete; what drove it before --resume changed settings is in
+                  config.until-step-N.yaml
 metrics.csv       one row an epoch, columns METRIC_COLUMNS
 checkpoints/      best.* and last.*
 
@@ -18,11 +19,13 @@ curves.png  confusion.png
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +44,8 @@ CLOSING_FILES = (
     "curves.png",
     "confusion.png",
 )
+# The end of a temporary's name.
+PART = ".part"
 METRIC_COLUMNS = (
     "epoch",
     "loss",
@@ -59,9 +64,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Whatever stops it, `path` is the old file or the new one. The temporary lies in the same folder,
     since a move between file systems is a copy that can be cut short.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
+        with suppress(OSError):
+            # Says that the writer lives; see remove_leftovers.
+            fcntl.flock(handle, fcntl.LOCK_EX)
         write(Path(temporary))
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
@@ -70,6 +77,18 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed calls of `write_atomically` have left in a folder; a live one's stays."""
+    for part in folder.glob(f".*{PART}"):
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Keras insists on a suffix of its own.
+            for path in (part, *folder.glob(f"{part.name}.*")):
+                path.unlink(missing_ok=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -118,6 +137,25 @@ class RunFolder:
         for name in CLOSING_FILES:
             (self.path / name).unlink(missing_ok=True)
 
+    def write_config(self, text: str) -> None:
+        """config.yaml of a new run."""
+        write_text_atomically(self.path / "config.yaml", text)
+
+    def change_config(self, text: str, step: int) -> None:
+        """Replaces config.yaml for a run that goes on with other settings, and keeps the former one.
+
+        Args:
+            text: The new config.
+            step: Training steps that the former one has driven.
+        """
+        path = self.path / "config.yaml"
+        former = path.read_text(encoding="utf-8")
+        kept = self.path / f"config.until-step-{step}.yaml"
+        # One that is there already drove these steps: what followed it was killed before its first save.
+        if former != text and not kept.exists():
+            write_text_atomically(kept, former)
+        write_text_atomically(path, text)
+
     def append_metrics(self, row: dict[str, float | int | None]) -> None:
         """Adds one epoch's row to metrics.csv, the header first. A cut-off last row is mended on reading."""
         path = self.path / "metrics.csv"
@@ -154,6 +192,8 @@ class RunFolder:
             return [_numbers(row) for row in rows if None not in row.values()]
         except FileNotFoundError as error:
             raise UserError(f"{self.path} is not a run folder: it has no metrics.csv") from error
+        except OSError as error:
+            raise UserError(f"cannot read {path} ({error.strerror}): mend its permissions") from error
         except (ValueError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is damaged ({error}): mend the row or remove the file") from error
 

@@ -17,6 +17,7 @@ from keras_reference.config import read_settings
 from parity_common.command_errors import UserError
 from parity_common.config_files import STUDY_FILE
 from parity_common.run_folder import CLOSING_FILES, METRIC_COLUMNS, RunFolder
+from parity_common.run_lock import only_user
 from parity_tests.run_folder_checks import check_closing_files
 
 COMMAND = [sys.executable, "-m", "keras_reference.fit"]
@@ -57,6 +58,11 @@ def fits(images, tmp_path_factory):
             "sgd",
             "--model.learning_rate",
             "1e38",
+        ],
+        # One step of finite losses, and weights with which no validation has one.
+        "validation": [
+            *("--config", "v3", *common, "--data.batch_size", "64", "--data.expand", "null"),
+            *("--model.optimizer", "sgd", "--model.learning_rate", "1e6"),
         ],
     }
     runs = {name: tmp_path_factory.mktemp("runs") for name in starts}
@@ -144,15 +150,28 @@ def test_sigterm_ends_a_fit_within_a_batch_and_says_what_is_kept(fits):
         assert child.poll() is None, child.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.1)
+    run = only_run(runs, "v1")
+    with pytest.raises(UserError, match=f"is in use by process {child.pid} on "), only_user(run.path):
+        pass
     child.send_signal(signal.SIGTERM)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 128 + signal.SIGTERM
-    run = only_run(runs, "v1")
+    assert not (run.path / ".lock").exists()
     line = errors.splitlines()[-1]
     assert line.startswith(f"stopped: by SIGTERM; {run.checkpoints / 'last.h5'} holds epoch ")
     assert int(line.split()[-1]) == len(run.read_metrics())
     assert not (run.path / "result.json").exists()
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.h5", "last.h5"]
+
+
+@pytest.mark.process
+def test_a_validation_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
+    child, _ = fits["validation"]
+    _, errors = child.communicate(timeout=ONE_FIT_SECONDS)
+    assert child.returncode == 1, errors
+    assert errors.splitlines()[-1].startswith(
+        "stopped: the validation loss is nan in epoch 1: lower --model."
+    )
 
 
 @pytest.mark.process

@@ -21,6 +21,7 @@ from lightning_impl.study.closing import close_study
 from lightning_impl.study.measures import measure
 from lightning_impl.study.page import page, picture_name
 from lightning_impl.study.results import Results, read_results
+from lightning_impl.study.run_points import run_points
 from lightning_impl.study.study_file import Study, read_study, study_names
 from lightning_impl.study.verdicts import FAILS, HOLDS, UNKNOWN, judge, together
 from parity_common.command_errors import UserError
@@ -312,6 +313,20 @@ def test_a_finished_study_leaves_data_page_pictures_and_a_table(
     }
     other = page(Results(study, results.base, results.made, swapped), "small")
     assert "| The higher is better. | does not hold here |" in other
+
+
+def test_a_run_with_epochs_that_were_not_validated_is_named(small: Path, tmp_path: Path) -> None:
+    study = read_study("small")
+    leave_runs(study, tmp_path / "out")
+    (run,) = (tmp_path / "out/base-seed1").glob("*/result.json")
+    RunFolder(run.parent).append_metrics({"epoch": 3, "loss": 0.1, "accuracy": 0.9})
+    # Its queue has nothing left to do, and goes on to the closing.
+    run.write_text('{"best_val_accuracy": null}')
+    assert set(run_points(list(study.points().values()), tmp_path / "out", 1).finished) == {
+        point.name for point in study.points().values()
+    }
+    with pytest.raises(UserError, match=f"{run.parent} has epochs that were not validated: a study compares"):
+        close_study(study, "small", tmp_path / "out", tmp_path / "out", threads=1)
 
 
 def test_a_damaged_data_file_is_refused(tmp_path: Path) -> None:

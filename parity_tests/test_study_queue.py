@@ -39,7 +39,7 @@ if options.get("--raises") and not os.path.exists("mended"):
     print("on the way", flush=True)
     raise ValueError(f"{name} is out of luck")
 tell("ended")
-(run / "result.json").write_text('{"best_val_accuracy": 0.5}')
+(run / "result.json").write_text('{"best_val_accuracy": %s}' % options.get("--accuracy", "0.5"))
 """
 # A command that works on the points it is given.
 COMMAND = """
@@ -275,3 +275,8 @@ def test_points_that_cannot_be_run_are_refused(place: Path, points: list, line: 
 def _parent(process: int) -> int:
     """The process that started it, by /proc/PID/stat."""
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_fit_that_validated_no_epoch_is_finished(place: Path) -> None:
+    point = Point("plain", "pretended_fit", ("--accuracy", "null"))
+    assert run_points([point], Path("out"), 1).finished == ["plain"]

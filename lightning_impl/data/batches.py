@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 
 class Picks(NamedTuple):
@@ -92,24 +92,31 @@ class CachedImages(Dataset):
         )
 
 
-class EpochBatches(Sampler[Picks]):
+class EpochBatches(SequentialSampler):
     """The batches of an epoch, in an order that (seed, epoch) alone decide.
 
     A fit that goes on in the middle of an epoch has the order it would have had, from the next batch on. Each
     batch says which epoch it is of: a worker's copy of the data set does not see `set_epoch`.
+
+    Sequential by its class alone: for `trainer.overfit_batches` Lightning would put a SequentialSampler,
+    which knows no batches, in the place of any other. `is_repeated` does what it wants of one.
 
     Args:
         size: Items an epoch.
         batch_size: Items a batch over all processes; the last batch may be shorter.
         seed: Of the whole run, for training images. None: validation, in order.
         shard: This process's part.
+        is_repeated: Whether every epoch has the first one's order, so that its first batches are the same.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int | None, shard: Shard) -> None:
+    def __init__(
+        self, size: int, batch_size: int, seed: int | None, shard: Shard, is_repeated: bool = False
+    ) -> None:
         self.size = size
         self.batch_size = batch_size
         self.seed = seed
         self.shard = shard
+        self.is_repeated = is_repeated
         self.epoch = 0
         self.skipped = 0
 
@@ -127,11 +134,12 @@ class EpochBatches(Sampler[Picks]):
         """A whole epoch's batches: from it Lightning knows an epoch's last batch."""
         return -(-self.size // self.batch_size)
 
-    def __iter__(self) -> Iterator[Picks]:
+    def __iter__(self) -> Iterator[Picks]:  # type: ignore[override]
         if self.seed is None:
             order = np.arange(self.size)
         else:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+            epoch = 0 if self.is_repeated else self.epoch
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
         for batch in range(self.skipped, len(self)):
             whole = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             # Of a last batch with fewer items than processes, some go without: they take its first item, and

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from multiprocessing.util import Finalize
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -36,10 +35,14 @@ from lightning_impl.data.batches import (
 )
 from lightning_impl.data.image_set import ImageSet, check_least
 from lightning_impl.keras_semantics.profile import PROFILES
-from parity_common.augment_settings import AugmentSettings
+from parity_common.augment_settings import AugmentSettings, augment_settings
 from parity_common.cache_folder import cache_root
 from parity_common.command_errors import UserError
+from parity_common.config_check import check_seed
 from parity_common.data_sources import Source
+from parity_common.home_path import home_path
+from parity_common.image_memory import check_image_size
+from parity_common.primitives import primitives
 
 # What a checkpoint calls the digest of the training images' names.
 TRAINING_IMAGES_KEY = "the training images"
@@ -102,8 +105,31 @@ class ImageData(LightningDataModule):
         profile: str = "tf2.4",
     ) -> None:
         super().__init__()
+        root, source, stand_in_per_class, image_size, batch_size, validation_split = primitives(
+            "data",
+            root=root,
+            source=source,
+            stand_in_per_class=stand_in_per_class,
+            image_size=image_size,
+            batch_size=batch_size,
+            validation_split=validation_split,
+        )
+        subset_per_class, subset_seed, classes, expand, num_workers, seed = primitives(
+            "data",
+            subset_per_class=subset_per_class,
+            subset_seed=subset_seed,
+            classes=classes,
+            expand=expand,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        augment = augment_settings(augment)
+        check_seed("data.subset_seed", subset_seed)
+        check_seed("data.seed", seed)
+        check_least("batch_size", batch_size, 1)
+        check_image_size(image_size, batch_size)
         self.image_set = ImageSet(
-            Path(root).expanduser() if root is not None else None,
+            home_path(root) if root is not None else None,
             source,
             stand_in_per_class,
             image_size,
@@ -113,7 +139,6 @@ class ImageData(LightningDataModule):
             classes,
             cache_root(cache_dir),
         )
-        check_least("batch_size", batch_size, 1)
         check_least("num_workers", num_workers, 0)
         if expand is not None:
             check_least("expand", expand, 2)
@@ -216,7 +241,8 @@ class ImageData(LightningDataModule):
         Raises:
             UserError: The epoch that goes on had begun with other batches.
         """
-        sampler = EpochBatches(self.images_per_epoch, self.batch_size, self.seed, self._shard)
+        overfit = getattr(self.trainer, "overfit_batches", 0)
+        sampler = EpochBatches(self.images_per_epoch, self.batch_size, self.seed, self._shard, overfit > 0)
         if self.trainer is not None:
             loop = self.trainer.fit_loop
             batches = loop.epoch_loop.batch_progress.current.ready if loop.restarting else 0

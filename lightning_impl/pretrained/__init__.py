@@ -21,6 +21,7 @@ from lightning_impl.pretrained.keras_arrays import read_classes, read_layers
 from lightning_impl.pretrained.keras_imagenet import keras_imagenet_file
 from parity_common.command_errors import UserError
 from parity_common.fine_tune_settings import OUT_OF_REACH
+from parity_common.home_path import home_path
 
 NONE, KERAS_IMAGENET, TORCHVISION_IMAGENET = "none", "keras-imagenet", "torchvision-imagenet"
 CHECKPOINT_SUFFIX = ".ckpt"
@@ -40,10 +41,10 @@ def preprocessing_for(weights: str) -> str:
     if weights in (NONE, KERAS_IMAGENET, TORCHVISION_IMAGENET):
         return {KERAS_IMAGENET: KERAS_IMAGENET, TORCHVISION_IMAGENET: "torchvision"}.get(weights, "keras")
     if weights.endswith(CHECKPOINT_SUFFIX):
-        arguments = read_checkpoint(Path(weights))["hyper_parameters"].get("arch_arguments") or {}
+        arguments = read_checkpoint(home_path(weights))["hyper_parameters"].get("arch_arguments") or {}
         return arguments.get("preprocessing", "keras")
     # EfficientNet's second Rescaling; a file of weights alone cannot tell, nor does Keras ask it.
-    classes = read_classes(Path(weights))
+    classes = read_classes(home_path(weights))
     has_second = ("Normalization", "Rescaling") in pairwise(classes)
     return KERAS_IMAGENET if has_second else "keras"
 
@@ -68,9 +69,9 @@ def load_pretrained(net: Final, backbone: str, weights: str) -> str:
         put_torchvision_weights(net, _torchvision_weights(backbone))
         return f"weights of torchvision's {backbone}, a net that was trained apart from Keras's"
     if weights.endswith(CHECKPOINT_SUFFIX):
-        put_checkpoint(net, read_checkpoint(Path(weights))["state_dict"], Path(weights))
+        put_checkpoint(net, read_checkpoint(home_path(weights))["state_dict"], home_path(weights))
         return f"weights of {weights}"
-    path = keras_imagenet_file(backbone) if weights == KERAS_IMAGENET else Path(weights)
+    path = keras_imagenet_file(backbone) if weights == KERAS_IMAGENET else home_path(weights)
     part = put_keras_layers(net, read_layers(path, keras_classes(net)), path)
     return f"weights of the {part} from {path}"
 

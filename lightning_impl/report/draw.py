@@ -12,7 +12,7 @@ from lightning_impl.report.confusion import draw_confusion
 from lightning_impl.report.curves import draw_curves
 from lightning_impl.report.page import run_page
 from lightning_impl.report.run_files import RunFiles
-from parity_common.run_folder import RunFolder, write_atomically, write_text_atomically
+from parity_common.run_folder import RunFolder, remove_leftovers, write_atomically, write_text_atomically
 
 DOTS_PER_INCH = 120
 
@@ -35,6 +35,7 @@ def draw_run(run: RunFolder) -> list[Path]:
         UserError: Not a run folder, or a damaged file in it.
     """
     files = RunFiles(run)
+    remove_leftovers(run.path)
     page, curves, confusion = (run.path / name for name in ("report.html", "curves.png", "confusion.png"))
     write_text_atomically(page, run_page(files))
     drawn = [page]

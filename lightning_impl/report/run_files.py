@@ -146,6 +146,8 @@ class RunFiles:
                 "The run has not finished, or was stopped: the best checkpoint has not been evaluated. "
                 "The curves show the epochs so far."
             ]
+        if self.rows and self.best_row is None:
+            return ["No epoch was validated: there is no best checkpoint, and no figures of where it errs."]
         sentences = {
             "confusion.csv": "no confusion matrix and no figures by class",
             "predictions.csv": "no most confident mistakes",

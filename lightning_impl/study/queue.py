@@ -161,7 +161,8 @@ class PointQueue:
         run = point.finished_run(self.out)
         assert run is not None
         result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
-        self._study.tell(trial, result["best_val_accuracy"])
+        # Optuna's index takes a number, also of a run that validated no epoch.
+        self._study.tell(trial, result["best_val_accuracy"] or 0.0)
 
     def _queue(self, point: Point) -> None:
         self._study.enqueue_trial({}, user_attrs={"run_id": point.run_id, "name": point.name})

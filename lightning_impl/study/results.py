@@ -71,13 +71,22 @@ def collect(study: Study, out: Path, threads: int, command: str) -> Results:
         out: Where the points' folders lie.
         threads: Of each fit.
         command: What made the results, for their birth certificate.
+
+    Raises:
+        UserError: A run did not validate every epoch.
     """
     runs = {}
     for point in study.points().values():
         run = point.finished_run(out)
         assert run is not None, point.name
         result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
-        epochs = [[round(row[name], DIGITS) for name in COLUMNS] for row in RunFolder(run).read_metrics()]
+        rows = RunFolder(run).read_metrics()
+        if any(row[name] is None for row in rows for name in COLUMNS):
+            raise UserError(
+                f"{run} has epochs that were not validated: a study compares every epoch, leave "
+                "trainer.limit_val_batches, check_val_every_n_epoch and max_steps out of its configs"
+            )
+        epochs = [[round(row[name], DIGITS) for name in COLUMNS] for row in rows]
         runs[point.name] = {**{name: result[name] for name in FIGURES}, "epochs": epochs}
     made = {
         "date": time.strftime("%Y-%m-%d"),

@@ -28,14 +28,16 @@ from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError, did_you_mean
 
 
-def monitored(trainer: Trainer, callback: str, monitor: str) -> float:
-    """The epoch's figure of that name.
+def monitored(trainer: Trainer, callback: str, monitor: str) -> float | None:
+    """The epoch's figure of that name; None where max_steps ends the epoch before its first validation.
 
     Raises:
         UserError: Nothing of that name is logged.
     """
     figures = trainer.callback_metrics
     if monitor not in figures:
+        if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+            return None
         known = ", ".join(figures)
         raise UserError(
             f"{callback}: there is no figure {monitor}{did_you_mean(monitor, figures)} (there are {known})"
@@ -68,6 +70,8 @@ class KerasReduceLROnPlateau(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figure = monitored(trainer, "ReduceLROnPlateau", self.rule.monitor)
+        if figure is None:
+            return
         groups = trainer.optimizers[0].param_groups
         rate = self.rule.rate_after(figure, float(groups[0]["lr"]))
         for group in groups:
@@ -101,7 +105,10 @@ class KerasEarlyStopping(Callback):
         self.best_weights: dict[str, torch.Tensor] | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.rule.see(trainer.current_epoch, monitored(trainer, "EarlyStopping", self.rule.monitor))
+        figure = monitored(trainer, "EarlyStopping", self.rule.monitor)
+        if figure is None:
+            return
+        self.rule.see(trainer.current_epoch, figure)
         if self.rule.keep and self.restore_best_weights:
             self.best_weights = {name: value.clone() for name, value in module.state_dict().items()}
         if self.rule.stop:
@@ -171,10 +178,10 @@ class KerasModelCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        if self.rule is not None and not self.rule.is_saved(
-            monitored(trainer, "ModelCheckpoint", self.rule.monitor)
-        ):
-            return
+        if self.rule is not None:
+            figure = monitored(trainer, "ModelCheckpoint", self.rule.monitor)
+            if figure is None or not self.rule.is_saved(figure):
+                return
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         path = self.filepath.format(epoch=trainer.current_epoch + 1, **figures)
         trainer.save_checkpoint(path, weights_only=self.save_weights_only)
