@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_impl.augment.standardise import Standardise
-from lightning_impl.compiled import Batch, CompiledModule
+from lightning_impl.compiled import Batch, CompiledModule, at_least_single
 from lightning_impl.keras_semantics.losses import CategoricalCrossentropy
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
@@ -191,7 +191,7 @@ class Classifier(CompiledModule):
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
         """Probabilities `(N, classes)`."""
-        return self(batch[0]).softmax(1)
+        return at_least_single(self(batch[0])).softmax(1)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         """Refuses another data set's checkpoint, and lets a new learning rate win over the saved one."""
