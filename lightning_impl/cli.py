@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning_impl.augment.standardise import standardising_of
 from lightning_impl.callbacks import (
     AtomicCheckpointIO,
+    AveragedWeights,
     EpochLog,
     StopOnNonFiniteLoss,
     best_checkpoint,
@@ -128,6 +130,10 @@ class FitCLI(LightningCLI):
                 "callbacks beside model.fine_tune: Keras begins them anew with each stage; leave one out"
             )
         # What can still go wrong with the data goes wrong here, before a run folder exists.
+        self.datamodule.image_set.make_folder()
+        if "LOCAL_RANK" not in os.environ:
+            for line in self.datamodule.image_set.start_lines():
+                print(line, file=sys.stderr, flush=True)
         self.datamodule.prepare_data()
         if self.config.resume is None:
             line = self.model.load_pretrained()
@@ -137,6 +143,7 @@ class FitCLI(LightningCLI):
         run = self.run_folder
         callbacks = [
             EpochLog(run),
+            AveragedWeights(run),
             *self.keras_callbacks,
             best_checkpoint(run),
             last_checkpoint(run),

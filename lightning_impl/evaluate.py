@@ -29,7 +29,7 @@ def predict_probabilities(
     """
     saved = torch.load(checkpoint, map_location=model.device, weights_only=True)
     model.load_state_dict(saved["state_dict"])
-    if torch.finfo(model.dtype).bits < 32:
+    if torch.finfo(next(model.parameters()).dtype).bits < 32:
         model.float()
     model.eval()
     labels, probabilities = [], []

@@ -406,8 +406,8 @@ TRAINING_DIFFERENCES = (
         "D53",
         "use_ema at the end of a training",
         "fit's last act is optimizer.finalize_variable_values: the averages become the model's weights. "
-        "Epochs are validated with the weights before, and callbacks save those (ema_overwrite_frequency, or the "
-        "callback SwapEMAWeights, aside). The legacy optimizers have no averages.",
+        "Epochs are validated with the weights before, and callbacks save those (ema_overwrite_frequency, or "
+        "the callback SwapEMAWeights, aside). The legacy optimizers have no averages.",
         "swa_utils.AveragedModel holds the averages in a second model, and leaves the trained one as it is.",
         "keras_semantics.callbacks.FinalizeVariables, which CompiledModule brings along. A fit's last.ckpt "
         "holds the averages in the end; best.ckpt and the figures are those of the weights before",

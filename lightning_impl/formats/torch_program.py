@@ -23,7 +23,9 @@ def write(deployed: Deployed, metadata: dict[str, str], path: Path) -> None:
     with warnings.catch_warnings():
         # Weights in channels_last puzzle it; it keeps their strides, and the check reads them back.
         warnings.filterwarnings("ignore", message="No complete tensor found")
-        torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata)})
+        # A file of Python's: torch's own hides why it could not be written.
+        with path.open("wb") as file:
+            torch.export.save(program, file, extra_files={METADATA_FILE: json.dumps(metadata)})
 
 
 def open_file(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
