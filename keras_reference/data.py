@@ -193,7 +193,6 @@ def decode_files(
         except Exception as error:
             # Pillow's decoders raise many kinds on damaged files: OSError, SyntaxError, struct.error ...
             raise UserError(
-                raise UserError(
                 f"image file {path} does not decode ({error}): replace or remove it; {more}"
             ) from error
 

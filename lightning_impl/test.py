@@ -161,10 +161,8 @@ def _validation_part(trained: Trained, data: ImageData) -> Tested:
     if trained.trained_on is not None:
         digests = data.image_set.digests(validation=True).tolist()
         if alike := sum(digest in trained.trained_on for digest in digests):
-            print(
-                f"{alike} of the {len(digests)} validation images are, pixel for pixel, images of the training",
-                file=sys.stderr,
-            )
+            line = f"{alike} of the {len(digests)} validation images are, pixel for pixel, training images"
+            print(line, file=sys.stderr)
     return Tested(
         f"the validation part of {folder}", [], data.validation_in_one_process(trained.classifier.device)
     )
@@ -175,9 +173,8 @@ def _folder(trained: Trained, root: Path) -> Tested:
 
     files, labels, missing = labelled_images(root, trained.classifier.class_names)
     if trained.trained_on is None:
-        print(
-            "the checkpoint does not say which images it was trained on: some may be tested", file=sys.stderr
-        )
+        line = "the checkpoint does not say which images it was trained on: some may be among these"
+        print(line, file=sys.stderr)
     left_out: list[Path] = []
     batches = _batches(trained, files, labels, left_out)
     return Tested(f"every image of {root}", missing, batches, left_out)
@@ -207,8 +204,8 @@ def _batches(trained: Trained, files: list[Path], labels: list[int], left_out: l
             yield torch.from_numpy(np.stack(pixels)).to(device), torch.tensor(numbers).to(device)
     if len(left_out) == len(files):
         raise UserError(
-            f"the net was trained on all of the {len(files)} images, such as {files[0]}: give others to test it "
-            "with, or no --data.root for the validation part of its run"
+            f"the net was trained on all of the {len(files)} images, such as {files[0]}: give others to test "
+            "it with, or no --data.root for the validation part of its run"
         )
 
 

@@ -14,24 +14,10 @@ IMAGE_SUFFIXES = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 # Of what systems and editors leave behind, hidden names aside.
 STRAY_NAMES = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 # What the parts of a set that was split beforehand are called, as a word of the folder's name.
-PART_WORDS = frozenset(
-    [
-        "train",
-        "training",
-        "trainset",
-        "trn",
-        "val",
-        "valid",
-        "validation",
-        "valset",
-        "test",
-        "testing",
-        "testset",
-        "eval",
-        "evaluation",
-        "dev",
-        "holdout",
-    ]
+PART_WORDS = (
+    *("train", "training", "trainset", "trn"),
+    *("val", "valid", "validation", "valset", "dev", "eval", "evaluation", "holdout"),
+    *("test", "testing", "testset"),
 )
 
 

@@ -64,11 +64,8 @@ def run_command(main: Callable[[], int | None]) -> None:
         if not is_without_room(error):
             raise
         what = f" {os.fsdecode(error.filename)}" if error.filename else ""
-        code = _one_line(
-            f"error: could not write{what} ({error.strerror}): free space or choose another place, and run it "
-            "again",
-            EXIT_BAD_INPUT,
-        )
+        remedy = "free space or choose another place, and run it again"
+        code = _one_line(f"error: could not write{what} ({error.strerror}): {remedy}", EXIT_BAD_INPUT)
     if output is not None and output.reason:
         line = f"error: standard output could not be written ({output.reason}); files are written as ever"
         code = _one_line(line, code or EXIT_FAILED)

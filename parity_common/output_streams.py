@@ -40,7 +40,7 @@ def open_outputs() -> PatientOutput | None:
                 os.close(null)
     closed = sys.stdout is None
     if sys.stderr is None:
-        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
     if not closed and sys.stdout is not sys.__stdout__:
         return None
     raw = PatientOutput(1, "w", closefd=False)

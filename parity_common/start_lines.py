@@ -25,8 +25,8 @@ def start_lines(root: Path, counts: Mapping[str, tuple[int, int]], is_own: bool)
     """
     training, validating = (sum(part) for part in zip(*counts.values(), strict=True))
     yield (
-        f"images: {len(counts)} classes ({_named(list(counts))}), {training} for training and {validating} for "
-        f"validation, in {root}"
+        f"images: {len(counts)} classes ({_named(list(counts))}), {training} for training and {validating} "
+        f"for validation, in {root}"
     )
     odd = list(_odd(root, counts)) if is_own else []
     yield from (f"  {line}" for line in odd)
@@ -60,7 +60,8 @@ def _skipped(found: Mapping[str, list[Finding]]) -> Iterator[str]:
     others = [finding.paths[0] for kind in ("skipped", "other_file") for finding in found.get(kind, [])]
     if others:
         suffixes = Counter(os.path.splitext(path)[1].lower() or "none" for path in others)
-        yield f"{_counted(len(others), 'file')} of another suffix ({_named([name for name, _ in suffixes.most_common()])})"
+        names = _named([suffix for suffix, _ in suffixes.most_common()])
+        yield f"{_counted(len(others), 'file')} of another suffix ({names})"
     if links := found.get("linked_folder"):
         yield _counted(len(links), "linked folder")
     if loose := found.get("loose"):

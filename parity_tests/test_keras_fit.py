@@ -318,7 +318,7 @@ keras = load_keras(profile)
 settings = DataSettings(validation_split=0.4)
 files = list_files(profile, root, settings)
 print(len(files.paths), flush=True)
-training, validation = decode_files(profile, folder, files, (21, 34))
+training, validation = decode_files(profile, root, files, (21, 34))
 generator = image_module(profile).ImageDataGenerator(rescale=1 / 255, validation_split=0.4)
 plain = BatchMaker(keras, profile, AugmentSettings(), 3, 100)
 for flag, name, part in ((True, "validation", validation), (False, "training", training)):

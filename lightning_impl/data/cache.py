@@ -75,9 +75,7 @@ def open_digests(index: ImageIndex, image_size: tuple[int, int], folder: Path) -
 
 def pixel_digest(pixels: NDArray[np.uint8]) -> int:
     """64 bits that are equal for equal pixels `(H, W, 3)`, whatever the file is called or how it is coded."""
-    return int.from_bytes(
-        hashlib.blake2b(np.ascontiguousarray(pixels).tobytes(), digest_size=8).digest(), "little"
-    )
+    return int.from_bytes(hashlib.blake2b(pixels.tobytes(), digest_size=8).digest(), "little")
 
 
 def _place(index: ImageIndex, image_size: tuple[int, int], folder: Path) -> Path:

@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace, settings: list[str]) -> int:
                 write_atomically(place, _writer(image))
             except OSError as error:
                 raise UserError(
-                    f"could not write {place} ({error.strerror}): free space, and the same command goes on from "
-                    "there"
+                    f"could not write {place} ({error.strerror}): free space, and the same command goes on "
+                    "from there"
                 ) from error
     os.replace(part, out)
     print(f"{out}: {len(data.training) * data.expand} training images, {len(data.validation)} for validation")
