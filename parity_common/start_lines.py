@@ -38,9 +38,9 @@ def _odd(root: Path, counts: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     if stray := [name for name in counts if is_stray(name)]:
         yield f"counted as classes, as Keras does: {_named(stray)}"
     if bare := [name for name, (_, validating) in counts.items() if not validating]:
-        yield f"no validation image of {len(bare)} classes: {_named(bare)}"
+        yield f"without a validation image: {_named(bare)}"
     if untaught := [name for name, (training, _) in counts.items() if not training]:
-        yield f"no training image of {len(untaught)} classes: {_named(untaught)}"
+        yield f"without a training image: {_named(untaught)}"
     images = {name: list_images(root / name) for name in counts}
     found: dict[str, list[Finding]] = {}
     for finding in (*class_findings(root, images, 0.5), *file_findings(root, images)):

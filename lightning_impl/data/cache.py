@@ -105,9 +105,10 @@ def _open_if_same(place: Path, manifest: str) -> NDArray[np.uint8] | None:
     try:
         if (place / MANIFEST_FILE).read_text(encoding="utf-8") != manifest:
             return None
-        # Without its digests it was made by an older version.
-        (place / DIGESTS_FILE).stat()
-        return np.load(place / IMAGES_FILE, mmap_mode="r")
+        images = np.load(place / IMAGES_FILE, mmap_mode="r")
+        # Without them it was made by an older version.
+        digests = np.load(place / DIGESTS_FILE)
+        return images if len(images) == len(digests) else None
     except (FileNotFoundError, ValueError, EOFError):
         return None
 
