@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -230,11 +231,31 @@ def test_a_damaged_image_is_one_line_and_exit_2(images, tmp_path):
         [*COMMAND, *arguments, "--runs", str(tmp_path / "runs")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(
-        f"error: image file {root / 'pear' / '1.png'} does not decode"
-    )
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(f"images: {len(CLASSES)} classes (")
+    assert lines[0].endswith(f"in {root}")
+    assert lines[-1].startswith(f"error: image file {root / 'pear' / '1.png'} does not decode")
+    assert lines[-1].endswith(f"all such files are listed by python -m lightning_impl.data audit {root}")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_pipe_is_refused_and_parts_of_a_split_set_are_no_classes(images, tmp_path):
+    root = tmp_path / "special"
+    for part in ("train", "val"):
+        for name in CLASSES:
+            (root / part / name).mkdir(parents=True)
+            (root / part / name / "1.png").write_bytes((images / name / "1.png").read_bytes())
+    os.mkfifo(root / "train" / CLASSES[0] / "2.png")
+    for folder, line in (
+        (root, f"error: {root} holds train and val, which are folders of class folders and no classes"),
+        (root / "train", f"error: image file {root}/train/{CLASSES[0]}/2.png is a named pipe: replace or remove"),
+    ):
+        arguments = ["--config", "v3", "--data.root", str(folder), "--runs", str(tmp_path / "runs")]
+        done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=100)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(line)
+        assert not (tmp_path / "runs").exists()
 
 
 def test_later_configs_and_options_win(tmp_path):

@@ -162,6 +162,8 @@ class ImageData(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         images, index = self.image_set.open_images(), self.image_set.index
+        # Read now: the cache may be gone by the time of a checkpoint.
+        self.digests = self.image_set.digests(validation=False)
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         where = choose_cache(self.cache, device, images.nbytes, self.num_workers)
         self.choices = {"cache": where}
@@ -217,7 +219,7 @@ class ImageData(LightningDataModule):
     @cached_property
     def _trained_on(self) -> Tensor:
         """`pixel_digest` of each image that this run has trained on, `(N,)` int64 of the same bits."""
-        now = torch.from_numpy(self.image_set.digests(validation=False).view(np.int64))
+        now = torch.from_numpy(self.digests.view(np.int64))
         before = self.trained_on_before
         return torch.unique(now if before is None else torch.cat([before, now]))
 
