@@ -23,7 +23,7 @@ from keras_reference.data import Part, decode_files, image_folder, list_files
 from keras_reference.training import build_callbacks, build_model, fit_arrays, second_stage
 from parity_common.class_folders import list_classes
 from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
-from parity_common.run_folder import RunFolder, write_text_atomically
+from parity_common.run_folder import RunFolder, write_run_file
 from parity_common.start_lines import start_lines
 
 
@@ -92,7 +92,9 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
     callbacks = build_callbacks(keras, settings.callbacks)
     # Everything that can be wrong with the input has been found: no folder is left behind by a bad start.
     run = RunFolder.create(Path(settings.runs), settings.name)
-    write_text_atomically(run.path / "config.yaml", settings.complete)
+    write_run_file(
+        run.path / "config.yaml", lambda temporary: temporary.write_text(settings.complete, encoding="utf-8")
+    )
 
     model.summary()
     checkpoints = Checkpoints(run.checkpoints, settings.model.profile)

@@ -169,7 +169,13 @@ class FitCLI(LightningCLI):
                 shutil.rmtree(run.path)
             raise UserError(f"trainer settings: {error}") from error
         if not resumed:
-            self.parser.save(self.config, run.path / "config.yaml", skip_unset=False, overwrite=True)
+            try:
+                self.parser.save(self.config, run.path / "config.yaml", skip_unset=False, overwrite=True)
+            except OSError as error:
+                shutil.rmtree(run.path)
+                raise UserError(
+                    f"cannot write {run.path} ({error.strerror}): free space or choose another --runs"
+                ) from error
         return trainer
 
     def _open_run_folder(self) -> tuple[RunFolder, bool]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from parity_common.output_streams import open_outputs
-from parity_common.write_errors import is_without_room
+from parity_common.write_errors import is_without_room, why_not_written
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -60,12 +60,13 @@ def run_command(main: Callable[[], int | None]) -> None:
         # The reader of our output went away (`... | head`); a second flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
-    except OSError as error:
+    except Exception as error:
         if not is_without_room(error):
             raise
-        what = f" {os.fsdecode(error.filename)}" if error.filename else ""
+        name = getattr(error, "filename", None)
+        what = f" {os.fsdecode(name)}" if name else ""
         remedy = "free space or choose another place, and run it again"
-        code = _one_line(f"error: could not write{what} ({error.strerror}): {remedy}", EXIT_BAD_INPUT)
+        code = _one_line(f"error: could not write{what} ({why_not_written(error)}): {remedy}", EXIT_BAD_INPUT)
     if output is not None and output.reason:
         line = f"error: standard output could not be written ({output.reason}); files are written as ever"
         code = _one_line(line, code or EXIT_FAILED)

@@ -47,10 +47,13 @@ def open_outputs() -> PatientOutput | None:
     if closed:
         raw.reason = "it is closed"
     before = sys.stdout
+    # As under python -u.
+    at_once = bool(before and before.write_through)  # type: ignore[union-attr]
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        raw if at_once else io.BufferedWriter(raw),  # type: ignore[type-var]
         encoding=before.encoding if before else "utf-8",
         errors=before.errors if before else "backslashreplace",
         line_buffering=raw.isatty(),
+        write_through=at_once,
     )
     return raw

@@ -156,12 +156,11 @@ class RunFolder:
             UserError: There is no room for it, and the file is as it was.
         """
         path = self.path / "metrics.csv"
-        fresh = not path.exists()
-        size = 0 if fresh else path.stat().st_size
+        size = path.stat().st_size if path.exists() else 0
         try:
             with path.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, METRIC_COLUMNS, restval="", lineterminator="\n")
-                if fresh:
+                if not size:
                     writer.writeheader()
                 writer.writerow({key: value for key, value in row.items() if value is not None})
         except OSError as error:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 # A full disk, a used-up quota, a file larger than the process may write, a disk that is only read.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-# HDF5 and Rust's library give the number in their text alone.
+# HDF5 and Rust's library give the number in their text alone, SQLite its own words.
 NUMBER_IN_TEXT = re.compile(r"(?:errno = |os error )(\d+)")
+SQLITE_IS_FULL = "database or disk is full"
 
 
 def why_not_written(error: BaseException) -> str:
@@ -35,6 +36,8 @@ def _number(error: BaseException) -> int | None:
             return each.errno
         if match := NUMBER_IN_TEXT.search(str(each)):
             return int(match[1])
+        if SQLITE_IS_FULL in str(each):
+            return errno.ENOSPC
     return None
 
 

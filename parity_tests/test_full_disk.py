@@ -131,7 +131,10 @@ def test_closing_file_without_room_names_what_is_kept(
 
 
 def test_metrics_without_room_keep_whole_rows(finished: RunFolder) -> None:
-    finished.append_metrics({"epoch": 0, "loss": 1.0})
+    first = {"epoch": 0, "loss": 1.0}
+    said = _in_child(partial(no_file_above, 20), lambda: finished.append_metrics(first))
+    assert "free space or choose another --runs, and start again" in said
+    finished.append_metrics(first)
     before = (finished.path / "metrics.csv").read_bytes()
     said = _in_child(
         partial(no_file_above, len(before) + 5), lambda: finished.append_metrics({"epoch": 1, "loss": 0.25})
@@ -180,6 +183,7 @@ def _fill(path: Path, error: Exception) -> None:
             RuntimeError(f"Can't write data (file write failed: errno = {errno.EDQUOT}, …)"),
             os.strerror(errno.EDQUOT),
         ),
+        (RuntimeError("(sqlite3.OperationalError) database or disk is full"), NO_SPACE),
         (RuntimeError("of another kind"), "of another kind"),
     ],
 )
