@@ -56,7 +56,7 @@ def class_findings(root: Path, images: dict[str, list[str]], validation_split: f
 def file_findings(root: Path, images: dict[str, list[str]]) -> Iterator[Finding]:
     """Files and folders that are not read, or not meant to be; arguments as above."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if not entry.is_dir() and entry.name.lower().endswith((*IMAGE_SUFFIXES, *SKIPPED_SUFFIXES)):
+        if not os.path.isdir(entry.path) and entry.name.lower().endswith((*IMAGE_SUFFIXES, *SKIPPED_SUFFIXES)):
             yield Finding("loose", (entry.name,))
     for name, files in images.items():
         if not is_stray(name):
@@ -104,4 +104,5 @@ def _stray_folders(name: str, files: list[str]) -> Iterator[Finding]:
         first = next((place for place, part in enumerate(folders) if is_stray(part)), None)
         if first is not None:
             counts[os.path.join(name, *folders[: first + 1])] += 1
-    yield from (Finding("stray_images", (path,), f"{count} images") for path, count in counts.items())
+    for path, count in counts.items():
+        yield Finding("stray_images", (path,), f"{count} image" + ("" if count == 1 else "s"))

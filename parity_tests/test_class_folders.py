@@ -211,6 +211,7 @@ def test_start_says_what_is_odd(tmp_path: Path) -> None:
     (root / "ant" / "notes.txt").write_text("")
     (root / "loose.png").write_bytes(b"")
     os.symlink(root / "bee", root / "ant" / "linked")
+    os.symlink("loop", root / "loop")
     assert list(set_of(root, tmp_path).start_lines()) == [
         "images: 4 classes (.ipynb_checkpoints, ant, bee, lone), 16 for training and 3 for validation, "
         f"in {root}",
