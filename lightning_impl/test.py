@@ -155,7 +155,7 @@ def _validation_part(trained: Trained, data: ImageData) -> Tested:
     if trained.training_digest is not None and not _was_trained_on(trained, data):
         raise UserError(
             f"the files of {folder} are no longer those of the training, and its validation part may hold "
-            "images that were trained on: give --data.root FOLDER, another of which every image is tested"
+            f"images that were trained on: --data.root {folder} tests those that were not"
         )
     data.setup("test")
     if trained.trained_on is not None:

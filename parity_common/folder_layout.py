@@ -56,7 +56,9 @@ def class_findings(root: Path, images: dict[str, list[str]], validation_split: f
 def file_findings(root: Path, images: dict[str, list[str]]) -> Iterator[Finding]:
     """Files and folders that are not read, or not meant to be; arguments as above."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if not os.path.isdir(entry.path) and entry.name.lower().endswith((*IMAGE_SUFFIXES, *SKIPPED_SUFFIXES)):
+        if not os.path.isdir(entry.path) and entry.name.lower().endswith(
+            (*IMAGE_SUFFIXES, *SKIPPED_SUFFIXES)
+        ):
             yield Finding("loose", (entry.name,))
     for name, files in images.items():
         if not is_stray(name):

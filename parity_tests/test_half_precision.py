@@ -13,6 +13,8 @@ from torch import nn
 
 from lightning_impl.compiled import CompiledModule
 from lightning_impl.keras_semantics.losses import CategoricalCrossentropy
+from lightning_impl.keras_semantics.profile import KERAS3
+from lightning_impl.keras_semantics.regularizers import l1_l2
 from parity_common.predictions import read_predictions
 from parity_common.run_folder import RunFolder
 from parity_tests.entry_point import fit, run
@@ -36,6 +38,13 @@ def test_loss_and_accuracy_are_exact(dtype: torch.dtype) -> None:
     weights = torch.tensor([0.3, 1, 0.7], dtype=torch.float64)[labels]
     each = nn.functional.cross_entropy(logits.double(), labels, reduction="none")
     assert float(weighted) == pytest.approx(float((each * weights).mean()), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+def test_penalty_is_exact(dtype: torch.dtype) -> None:
+    weight = torch.linspace(-1, 1, 301).to(dtype)
+    wanted = 0.1 * weight.double().abs().sum() + 0.3 * weight.double().square().sum()
+    assert float(l1_l2(KERAS3, 0.1, 0.3)(weight)) == pytest.approx(float(wanted), rel=1e-6)
 
 
 def draw(root: Path) -> Path:

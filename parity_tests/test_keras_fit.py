@@ -98,7 +98,8 @@ def test_a_fit_leaves_the_whole_run_folder(fits, images, profile, name):
     }
     assert str(run.path) in said.splitlines()[-1]
     # Nothing but our own line: no framework's warnings.
-    assert errors.splitlines() == ["decoding 30 images"]
+    first = f"images: 3 classes (Berry, apple, pear), 24 for training and 6 for validation, in {images}"
+    assert errors.splitlines() == [first, "decoding 30 images"]
 
     rows = run.read_metrics()
     assert [row["epoch"] for row in rows] == [0, 1]
