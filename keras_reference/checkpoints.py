@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_atomically
 from parity_common.write_errors import why_not_written
@@ -68,7 +70,7 @@ class Checkpoints:
             save_model(model, path)
         except (OSError, RuntimeError) as error:
             # h5py reports a full disk as either.
-            reason = why_not_written(error, path)
+            reason = why_not_written(error)
             raise UserError(
                 f"could not save {path} ({reason}): free space or choose another --runs; {self.kept()}"
             ) from error
@@ -83,15 +85,26 @@ def save_model(model: Any, path: Path) -> None:
     """
 
     def write(temporary: Path) -> None:
+        if path.suffix == ".h5":
+            temporary.write_bytes(_hdf5_bytes(model))
+            return
         # Keras insists on the suffix, so its file lies beside the temporary until it is whole.
         suffixed = temporary.with_name(temporary.name + path.suffix)
         try:
-            with warnings.catch_warnings():
-                # tf_keras 2.21 recommends .keras over HDF5, which TF 2.4 did not have.
-                warnings.filterwarnings("ignore", message=".*HDF5 file.*", category=UserWarning)
-                model.save(suffixed)
+            model.save(suffixed)
             os.replace(suffixed, temporary)
         finally:
             suffixed.unlink(missing_ok=True)
 
     write_atomically(path, write)
+
+
+def _hdf5_bytes(model: Any) -> bytes:
+    """A model as HDF5, made in memory: HDF5's library ends the process where it meets a full disk."""
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        with warnings.catch_warnings():
+            # tf_keras 2.21 recommends .keras over HDF5, which TF 2.4 did not have.
+            warnings.filterwarnings("ignore", message=".*HDF5 file.*", category=UserWarning)
+            model.save(file)
+        file.flush()
+        return file.id.get_file_image()

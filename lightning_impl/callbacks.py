@@ -41,7 +41,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, write)
         except (OSError, RuntimeError) as error:
-            kept = f"; last good: {path}" if path.exists() else ""
+            good = path if path.exists() else next(iter(sorted(path.parent.glob("*.ckpt"))), None)
+            kept = "" if good is None else f"; last good: {good}"
             raise UserError(
                 f"could not save {path} ({why_not_written(error)}): free space or choose another --runs{kept}"
             ) from error

@@ -64,6 +64,8 @@ def test_checkpoint_without_room_names_the_systems_reason(tmp_path: Path) -> Non
         f"could not save {path} ({os.strerror(errno.EFBIG)}): free space or choose another --runs; "
         f"last good: {path}"
     )
+    said = _in_child(partial(no_file_above, 50_000), partial(_save_large, path.with_name("other.ckpt")))
+    assert said.endswith(f"last good: {path}")
     assert path.read_bytes() == kept
     assert list(path.parent.iterdir()) == [path]
 

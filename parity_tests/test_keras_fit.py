@@ -241,6 +241,35 @@ def test_a_damaged_image_is_one_line_and_exit_2(images, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
+def test_a_full_disk_is_one_line(images, tmp_path, profile):
+    """HDF5's library ends the process where it meets one itself."""
+    words = [
+        "--config",
+        "v3",
+        "--data.root",
+        str(images),
+        "--data.expand",
+        "null",
+        "--trainer.max_epochs",
+        "1",
+    ]
+    command = [*COMMAND, *words, "--model.profile", profile, "--runs", str(tmp_path)]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 500; exec "$@"', "bash", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: could not save ")
+    assert "(File too large): free space or choose another --runs; no epoch was finished" in line
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.glob("*/*/checkpoints/*")] == []
+
+
 def test_a_pipe_is_refused_and_parts_of_a_split_set_are_no_classes(images, tmp_path):
     root = tmp_path / "special"
     for part in ("train", "val"):
