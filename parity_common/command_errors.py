@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from parity_common.output_streams import open_outputs
-from parity_common.write_errors import is_without_room, why_not_written
+from parity_common.write_errors import how_to_write, is_without_room, why_not_written
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -65,7 +65,7 @@ def run_command(main: Callable[[], int | None]) -> None:
             raise
         name = getattr(error, "filename", None)
         what = f" {os.fsdecode(name)}" if name else ""
-        remedy = "free space or choose another place, and run it again"
+        remedy = f"{how_to_write(error)} or choose another place, and run it again"
         code = _one_line(f"error: could not write{what} ({why_not_written(error)}): {remedy}", EXIT_BAD_INPUT)
     if output is not None and output.reason:
         line = f"error: standard output could not be written ({output.reason}); files are written as ever"

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from parity_common.command_errors import UserError
-from parity_common.write_errors import why_not_written
+from parity_common.write_errors import how_to_write, why_not_written
 
 # What the end of a run leaves, the mark that it has finished first.
 CLOSING_FILES = (
@@ -103,9 +103,9 @@ def not_written(path: Path, error: OSError) -> UserError:
     line = f"could not write {path} ({why_not_written(error)})"
     if (run.checkpoints / "last.ckpt").exists():
         again = f"python -m lightning_impl.fit --resume {run.path}"
-        return UserError(f"{line}: {run.checkpoints} is kept: free space, then go on with {again}")
+        return UserError(f"{line}: {run.checkpoints} is kept: {how_to_write(error)}, then go on with {again}")
     kept = f"{run.checkpoints} is kept" if any(run.checkpoints.glob("*")) else "no checkpoint is there yet"
-    return UserError(f"{line}: {kept}: free space or choose another --runs, and start again")
+    return UserError(f"{line}: {kept}: {how_to_write(error)} or choose another --runs, and start again")
 
 
 class RunFolder:

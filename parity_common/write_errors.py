@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Iterator
 
-# A full disk, a used-up quota, a file larger than the process may write, a disk that is only read.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# A full disk, a used-up quota, a file larger than the process may write.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# And a disk that is only read.
+NO_ROOM = (*NO_SPACE, errno.EROFS)
 # HDF5 and Rust's library give the number in their text alone, SQLite its own words.
 NUMBER_IN_TEXT = re.compile(r"(?:errno = |os error )(\d+)")
 SQLITE_IS_FULL = "database or disk is full"
@@ -22,6 +24,11 @@ def why_not_written(error: BaseException) -> str:
     """
     number = _number(error)
     return str(error) if number is None else os.strerror(number)
+
+
+def how_to_write(error: BaseException) -> str:
+    """What to do about it, such as "free space"."""
+    return "free space" if _number(error) in NO_SPACE else "make it writable"
 
 
 def is_without_room(error: BaseException) -> bool:

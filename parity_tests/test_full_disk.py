@@ -215,3 +215,18 @@ def test_report_without_room_is_one_line(trained_run: Path, tmp_path: Path) -> N
         f"error: could not write {trained_run / 'report.html'} ({NO_SPACE})"
     )
     assert (trained_run / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["safetensors", *(pytest.param(each, marks=pytest.mark.full) for each in ("torch-export", "onnx"))],
+)
+def test_export_without_room_is_one_line(form: str, trained_run: Path, tmp_path: Path) -> None:
+    """Whatever library writes: torch's own ended the process."""
+    command = ("export", trained_run, "--to", form, "--out", "out")
+    done = run(*command, cwd=tmp_path, prepare=partial(no_file_above, 100_000), code=2)
+    assert (
+        last_line(done.stderr)
+        == f"error: could not write out ({os.strerror(errno.EFBIG)}): give another --out"
+    )
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".outputs")]
