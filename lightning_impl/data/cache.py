@@ -19,6 +19,7 @@ from lightning_impl.data.index import ImageIndex
 from lightning_impl.data.processes import map_in_processes, only_one
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_atomically, write_text_atomically
+from parity_common.write_errors import how_to_write
 
 IMAGES_FILE = "images.npy"
 DIGESTS_FILE = "digests.npy"
@@ -61,7 +62,7 @@ def open_cache(
     except OSError as error:
         raise UserError(
             f"cannot write the image cache {place} ({error.strerror}): it takes "
-            f"{_size(index, image_size)}; free space, or choose another with data.cache_dir"
+            f"{_size(index, image_size)}; {how_to_write(error)} or choose another with data.cache_dir"
         ) from error
     if images is None:
         raise UserError(f"the image cache {place} changed while it was made: start again")
