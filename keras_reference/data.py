@@ -25,6 +25,7 @@ from parity_common.data_sources import source_folder
 from parity_common.home_path import home_path
 from parity_common.processors import granted_processors
 from parity_common.progress import track
+from parity_common.special_files import audit_command, refuse_special_files
 from parity_common.subset import choose_subset
 
 # A small file can claim a huge picture; the Lightning side refuses the same ones.
@@ -59,6 +60,13 @@ class ImageFiles:
     paths: list[str]
     labels: NDArray[np.int64]
     is_validation: NDArray[np.bool_]
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """By class, in label order: how many images train and how many validate."""
+        validating = np.bincount(self.labels[self.is_validation], minlength=len(self.class_names))
+        training = np.bincount(self.labels[~self.is_validation], minlength=len(self.class_names))
+        pairs = zip(training.tolist(), validating.tolist(), strict=True)
+        return dict(zip(self.class_names, pairs, strict=True))
 
 
 def image_folder(settings: DataSettings) -> Path:
@@ -114,6 +122,7 @@ def list_files(profile: str, root: Path, settings: DataSettings) -> ImageFiles:
         warnings.simplefilter("ignore")
         generator = image_module(profile).ImageDataGenerator()
         listing = generator.flow_from_directory(str(root), classes=list(classes), shuffle=False)
+    refuse_special_files(root, listing.filenames)
     class_names = sorted(listing.class_indices, key=listing.class_indices.get)
     kept: list[int] = []
     is_validation: list[bool] = []
@@ -143,11 +152,14 @@ def list_files(profile: str, root: Path, settings: DataSettings) -> ImageFiles:
     )
 
 
-def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -> tuple[Part, Part]:
+def decode_files(
+    profile: str, root: Path, files: ImageFiles, image_size: tuple[int, int]
+) -> tuple[Part, Part]:
     """Decodes every image once, with the generation's own `load_img` and nearest resizing.
 
     Args:
         profile: Whose `load_img`.
+        root: The folder of class folders.
         files: What to decode.
         image_size: Height and width in pixels.
 
@@ -160,6 +172,7 @@ def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -
     from PIL import Image
 
     load_img = image_module(profile).load_img
+    more = f"all such files are listed by {audit_command(root)}"
     # Pillow raises above twice this figure.
     Image.MAX_IMAGE_PIXELS = LARGEST_MEGAPIXELS * 1_000_000 // 2
     count = len(files.paths)
@@ -176,11 +189,14 @@ def decode_files(profile: str, files: ImageFiles, image_size: tuple[int, int]) -
             images[place] = np.asarray(load_img(path, target_size=image_size))
         except Image.DecompressionBombError as error:
             raise UserError(
-                f"image file {path} claims more than {LARGEST_MEGAPIXELS} megapixels: shrink or remove it"
+                f"image file {path} claims more than {LARGEST_MEGAPIXELS} megapixels: shrink or remove "
+                f"it; {more}"
             ) from error
         except Exception as error:
             # Pillow's decoders raise many kinds on damaged files: OSError, SyntaxError, struct.error ...
-            raise UserError(f"image file {path} does not decode ({error}): replace or remove it") from error
+            raise UserError(
+                f"image file {path} does not decode ({error}): replace or remove it; {more}"
+            ) from error
 
     with warnings.catch_warnings():
         # Odd EXIF, palettes with transparency, sizes below the limit: none changes the pixels.

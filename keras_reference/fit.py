@@ -25,6 +25,7 @@ from parity_common.command_errors import EXIT_TERMINATED, Stopped, run_command
 from parity_common.home_path import home_path
 from parity_common.run_folder import RunFolder
 from parity_common.run_lock import only_user
+from parity_common.start_lines import start_lines
 
 
 class StopSignals:
@@ -74,7 +75,9 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
     keras = _load_quietly(settings.model.profile)
     folder = image_folder(settings.data)
     files = list_files(settings.model.profile, folder, settings.data)
-    training, validation = decode_files(settings.model.profile, files, settings.data.image_size)
+    for line in start_lines(folder, files.counts(), is_own=settings.data.root is not None):
+        print(line, file=sys.stderr, flush=True)
+    training, validation = decode_files(settings.model.profile, folder, files, settings.data.image_size)
     batches = BatchMaker(
         keras,
         settings.model.profile,
@@ -98,6 +101,9 @@ def _fit(settings: Settings, signals: StopSignals) -> int:
         rows = _train(
             settings, signals, run, checkpoints, callbacks, (keras, model, training, validation), batches
         )
+        if getattr(model.optimizer, "use_ema", False):
+            # fit ends with the averages for weights.
+            checkpoints.save_last(model)
         seconds = time.perf_counter() - started
         trained = Trained(folder, files, training, validation, batches, checkpoints, rows, seconds)
         return close_run(keras, settings, run, trained)

@@ -14,8 +14,12 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
+from lightning_impl.keras_semantics.callbacks import FinalizeVariables
+from lightning_impl.keras_semantics.optimizers import KerasOptimizer
+from lightning_impl.module import WEIGHTS_BEFORE_AVERAGING
 from parity_common.command_errors import EXIT_FAILED, Stopped, UserError
 from parity_common.run_folder import RunFolder, write_atomically
+from parity_common.write_errors import why_not_written
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -27,14 +31,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+        def write(temporary: Path) -> None:
+            # torch's zip writer hides what a failed write comes of, unless it is a file of Python's.
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+
         try:
-            write_atomically(path, lambda temporary: torch.save(checkpoint, temporary))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, write)
         except (OSError, RuntimeError) as error:
-            # torch's zip writer reports a full disk as a RuntimeError.
-            kept = f"; last good: {path}" if path.exists() else ""
+            good = path if path.exists() else next(iter(sorted(path.parent.glob("*.ckpt"))), None)
+            kept = "" if good is None else f"; last good: {good}"
             raise UserError(
-                f"could not save {path} ({error}): free space or choose another --runs{kept}"
+                f"could not save {path} ({why_not_written(error)}): free space or choose another --runs{kept}"
             ) from error
 
 
@@ -75,6 +85,36 @@ def last_checkpoint(run: RunFolder) -> ModelCheckpoint:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+
+
+class AveragedWeights(FinalizeVariables):
+    """With `use_ema`, last.ckpt holds in the end what Keras's `model.save` would after fit: the averages.
+
+    The weights before lie beside them, so that a run that goes on with more epochs ends as one that had them
+    from the start.
+
+    Args:
+        run: The run's folder.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self.last = run.checkpoints / "last.ckpt"
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        super().on_train_end(trainer, module)
+        optimizer = trainer.optimizers[0]
+        if not (isinstance(optimizer, KerasOptimizer) and optimizer.averages) or not trainer.is_global_zero:
+            return
+        if self.last.exists():
+            saved = torch.load(self.last, map_location="cpu", weights_only=True)
+            saved[WEIGHTS_BEFORE_AVERAGING] = saved["state_dict"]
+            saved["state_dict"] = module.state_dict()
+            AtomicCheckpointIO().save_checkpoint(saved, self.last)
+            print(
+                "use_ema: last.ckpt holds the averaged weights; best.ckpt and the epochs' figures are of the "
+                "weights before",
+                file=sys.stderr,
+            )
 
 
 class EpochLog(Callback):

@@ -20,6 +20,7 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning_impl.augment.standardise import standardising_of
 from lightning_impl.callbacks import (
     AtomicCheckpointIO,
+    AveragedWeights,
     EpochLog,
     StopOnNonFiniteLoss,
     best_checkpoint,
@@ -153,6 +154,10 @@ class FitCLI(LightningCLI):
         with refusals_in_one_line("config.yaml cannot hold these settings"):
             text = self.parser.dump(complete, skip_unset=False)
         # What can still go wrong with the data goes wrong here, before a run folder exists.
+        self.datamodule.image_set.make_folder()
+        if not is_started_by_lightning():
+            for line in self.datamodule.image_set.start_lines():
+                print(line, file=sys.stderr, flush=True)
         self.datamodule.prepare_data()
         resumed = self.config.resume is not None
         if not resumed:
@@ -165,6 +170,7 @@ class FitCLI(LightningCLI):
         callbacks = [
             self.start,
             EpochLog(run),
+            AveragedWeights(run),
             *self.keras_callbacks,
             best_checkpoint(run),
             last_checkpoint(run),

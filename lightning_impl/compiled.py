@@ -11,10 +11,16 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lightning_impl.keras_semantics.callbacks import FinalizeVariables
 from lightning_impl.keras_semantics.schedules import FollowSchedule, Schedule
 
 # Inputs, labels and, where examples weigh differently, sample weights.
 Batch = tuple[Tensor, ...]
+
+
+def at_least_single(values: Tensor) -> Tensor:
+    """In float32 where they are of less, which no figure can be made of; else as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class CompiledModule(LightningModule):
@@ -76,6 +82,11 @@ class CompiledModule(LightningModule):
         follow = FollowSchedule(optimizer, self.schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": follow, "interval": "step"}}
 
+    def on_fit_start(self) -> None:
+        # Keras's fit() ends with it, whoever trains: before the callbacks' on_train_end.
+        if not any(isinstance(each, FinalizeVariables) for each in self.trainer.callbacks):  # type: ignore[attr-defined]
+            self.trainer.callbacks.insert(0, FinalizeVariables())  # type: ignore[attr-defined]
+
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)
         if self.constrain is not None:
@@ -91,7 +102,8 @@ class CompiledModule(LightningModule):
         """
         inputs, labels = batch[0], batch[1]
         weights = batch[2] if len(batch) == 3 else None
-        logits = self(inputs)
+        # bfloat16 knows 66.8%, and not two thirds.
+        logits = at_least_single(self(inputs))
         if class_weight is not None:
             by_label = torch.ones(logits.shape[1], dtype=logits.dtype, device=logits.device)
             for label, weight in class_weight.items():

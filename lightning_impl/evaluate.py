@@ -19,7 +19,8 @@ def predict_probabilities(
 ) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
     """True class numbers `(N,)` and probabilities `(N, classes)`, with the weights of `checkpoint`.
 
-    The model keeps those weights and is left in evaluation mode.
+    The model keeps those weights and is left in evaluation mode, in float32 if it was trained in less: as
+    `lightning_impl.test` and `predict` open a checkpoint.
 
     Args:
         model: On the device of the batches.
@@ -28,6 +29,8 @@ def predict_probabilities(
     """
     saved = torch.load(checkpoint, map_location=model.device, weights_only=True)
     model.load_state_dict(saved["state_dict"])
+    if torch.finfo(next(model.parameters()).dtype).bits < 32:
+        model.float()
     model.eval()
     labels, probabilities = [], []
     for number, (images, truth) in enumerate(batches):

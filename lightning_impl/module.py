@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_impl.augment.standardise import Standardise
-from lightning_impl.compiled import Batch, CompiledModule
+from lightning_impl.compiled import Batch, CompiledModule, at_least_single
 from lightning_impl.keras_semantics.losses import CategoricalCrossentropy
-from lightning_impl.keras_semantics.optimizers import build_optimizer
+from lightning_impl.keras_semantics.optimizers import KerasOptimizer, build_optimizer
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.keras_semantics.schedules import Schedule, build_schedule
 from lightning_impl.models import ARCHITECTURES
@@ -24,6 +24,8 @@ from parity_common.primitives import primitive, primitives
 
 # Images a piece when the training set's figures are worked out.
 CHUNK_IMAGES = 256
+# In the last checkpoint of a finished run whose weights are averages: those that training goes on from.
+WEIGHTS_BEFORE_AVERAGING = "weights_before_averaging"
 
 
 def scheduled(setting: dict[str, dict[str, Any]] | None, learning_rate: float) -> Schedule | None:
@@ -190,6 +192,10 @@ class Classifier(CompiledModule):
         """Begins the second stage of a fine-tuning at its epoch: other layers, an optimizer begun anew."""
         settings = self.fine_tune
         if settings is not None and self.stage == 1 and self.trainer.current_epoch >= settings.start_epoch:
+            for optimizer in self.trainer.optimizers:
+                if isinstance(optimizer, KerasOptimizer):
+                    # Each stage is a fit() of Keras's, and ends as one.
+                    optimizer.finalize_variable_values()
             self._enter_second_stage()
             self.trainer.strategy.setup_optimizers(self.trainer)
 
@@ -236,10 +242,15 @@ class Classifier(CompiledModule):
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
         """Probabilities `(N, classes)`."""
-        return self(batch[0]).softmax(1)
+        return at_least_single(self(batch[0])).softmax(1)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        """Refuses another data set's checkpoint, and lets a new learning rate win over the saved one."""
+        """Refuses another data set's checkpoint, and lets a new learning rate win over the saved one.
+
+        A training goes on from the weights before they were averaged.
+        """
+        if WEIGHTS_BEFORE_AVERAGING in checkpoint:
+            checkpoint["state_dict"] = checkpoint[WEIGHTS_BEFORE_AVERAGING]
         saved = checkpoint["hyper_parameters"]
         if saved["class_names"] != self.class_names:
             theirs, ours = saved["class_names"], self.class_names

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_atomically
+from parity_common.write_errors import is_without_room, why_not_written
 
 SUFFIXES = (".csv", ".json")
 
@@ -75,8 +76,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-    except OSError as error:
-        raise UserError(f"could not write {path} ({error.strerror or error}): give another --out") from error
+    except Exception as error:
+        if not (isinstance(error, OSError) or is_without_room(error)):
+            raise
+        raise UserError(f"could not write {path} ({why_not_written(error)}): give another --out") from error
 
 
 def _check_parent(path: Path) -> None:

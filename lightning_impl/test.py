@@ -1,8 +1,8 @@
 """Tests a trained classifier: `python -m lightning_impl.test RUN_OR_CHECKPOINT [--data.root FOLDER]`.
 
-Without --data.root, on the validation part of the run's own data; else on every image of a folder of
-class folders, which may lack classes. A folder that the run was trained on is known by its file names: of it
-only the validation part is tested. Leaves accuracy, top-5, loss, the confusion matrix and each class's
+Without --data.root, on the validation part of the run's own data; else on a folder of class folders, which
+may lack classes. Images that the run was trained on are known by their pixels, whatever they are called and
+wherever they lie, and left out. Leaves accuracy, top-5, loss, the confusion matrix and each class's
 precision, recall and F1.
 """
 
@@ -13,7 +13,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,11 +41,13 @@ class Tested:
         what: In words.
         missing: Classes of the training that have no image there.
         batches: Images and labels, on the device.
+        left_out: Files that were trained on, so far as the batches have been taken.
     """
 
     what: str
     missing: list[str]
     batches: Batches
+    left_out: list[Path] = field(default_factory=list)
 
 
 def main() -> None:
@@ -105,11 +107,14 @@ def test(checkpoint: Path, root: Path | None, cache_dir: str | None, out: Path, 
         )
         print(f"no image of {len(tested.missing)} classes of the training: {named}{more}", file=sys.stderr)
     figures = figures_of(trained.classifier, tested.batches)
+    what = tested.what
+    if tested.left_out:
+        what += f" but the {len(tested.left_out)} that were trained on, such as {tested.left_out[0]}"
     write_output(out, lambda temporary: _write(temporary, out.suffix, checkpoint, trained, tested, figures))
     top = "" if figures.top_5_accuracy is None else f", top-5 {figures.top_5_accuracy:.1%}"
     print(
         f"accuracy {figures.accuracy:.1%}{top}, loss {figures.loss:.4f} on {figures.counts.sum()} images of "
-        f"{len(trained.classifier.class_names) - len(tested.missing)} classes ({tested.what}); "
+        f"{len(trained.classifier.class_names) - len(tested.missing)} classes ({what}); "
         f"each class: {out}"
     )
 
@@ -125,7 +130,7 @@ def _choose(trained: Trained, checkpoint: Path, run: Path | None, root: Path | N
         return _validation_part(trained, data_of_run(run, **changed))
     if run is not None:
         data = data_of_run(run, **changed, root=str(root))
-        if _was_trained_on(trained, data):
+        if _was_trained_on(trained, data) and _has_the_pixels(trained, data):
             return _validation_part(trained, data)
     return _folder(trained, root)
 
@@ -139,15 +144,27 @@ def _was_trained_on(trained: Trained, data: ImageData) -> bool:
         return False
 
 
+def _has_the_pixels(trained: Trained, data: ImageData) -> bool:
+    """Whether the training part's images are the training's: other sets have the same names, too."""
+    data.prepare_data()
+    digests = data.image_set.digests(validation=False).tolist()
+    return trained.trained_on is None or trained.trained_on.issuperset(digests)
+
+
 def _validation_part(trained: Trained, data: ImageData) -> Tested:
     folder = data.image_set.folder
     data.prepare_data()
     if trained.training_digest is not None and not _was_trained_on(trained, data):
         raise UserError(
             f"the files of {folder} are no longer those of the training, and its validation part may hold "
-            "images that were trained on: give --data.root FOLDER, another of which every image is tested"
+            f"images that were trained on: --data.root {folder} tests those that were not"
         )
     data.setup("test")
+    if trained.trained_on is not None:
+        digests = data.image_set.digests(validation=True).tolist()
+        if alike := sum(digest in trained.trained_on for digest in digests):
+            line = f"{alike} of the {len(digests)} validation images are, pixel for pixel, training images"
+            print(line, file=sys.stderr)
     return Tested(
         f"the validation part of {folder}", [], data.validation_in_one_process(trained.classifier.device)
     )
@@ -157,25 +174,41 @@ def _folder(trained: Trained, root: Path) -> Tested:
     from lightning_impl.data.files import labelled_images
 
     files, labels, missing = labelled_images(root, trained.classifier.class_names)
-    return Tested(f"every image of {root}", missing, _batches(trained, files, labels))
+    if trained.trained_on is None:
+        line = "the checkpoint does not say which images it was trained on: some may be among these"
+        print(line, file=sys.stderr)
+    left_out: list[Path] = []
+    batches = _batches(trained, files, labels, left_out)
+    return Tested(f"every image of {root}", missing, batches, left_out)
 
 
-def _batches(trained: Trained, files: list[Path], labels: list[int]) -> Batches:
+def _batches(trained: Trained, files: list[Path], labels: list[int], left_out: list[Path]) -> Batches:
     import numpy as np
     import torch
 
+    from lightning_impl.data.cache import pixel_digest
     from lightning_impl.data.files import read_batches
 
     device = trained.classifier.device
     start = 0
     for batch in read_batches(files, trained.hyperparameters["image_size"], "testing"):
-        for image in batch:
+        pixels, numbers = [], []
+        for image, label in zip(batch, labels[start : start + len(batch)], strict=True):
             if image.pixels is None:
                 raise UserError(image.reason)
-        pixels = np.stack([image.pixels for image in batch if image.pixels is not None])
-        numbers = torch.tensor(labels[start : start + len(batch)])
-        yield torch.from_numpy(pixels).to(device), numbers.to(device)
+            if trained.trained_on is not None and pixel_digest(image.pixels) in trained.trained_on:
+                left_out.append(image.path)
+                continue
+            pixels.append(image.pixels)
+            numbers.append(label)
         start += len(batch)
+        if pixels:
+            yield torch.from_numpy(np.stack(pixels)).to(device), torch.tensor(numbers).to(device)
+    if len(left_out) == len(files):
+        raise UserError(
+            f"the net was trained on all of the {len(files)} images, such as {files[0]}: give others to test "
+            "it with, or no --data.root for the validation part of its run"
+        )
 
 
 def _write(
@@ -199,6 +232,7 @@ def _write(
         "accuracy": figures.accuracy,
         "top_5_accuracy": figures.top_5_accuracy,
         "loss": figures.loss,
+        "left_out_as_trained_on": [str(path) for path in tested.left_out],
         "classes_without_images": tested.missing,
         "classes": [
             {"class": name, "precision": s.precision, "recall": s.recall, "f1": s.f1, "images": s.support}

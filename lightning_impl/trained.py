@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lightning_impl.cli import quieten
-from lightning_impl.data.datamodule import TRAINING_IMAGES_KEY, ImageData
+from lightning_impl.data.datamodule import TRAINING_DIGESTS_KEY, TRAINING_IMAGES_KEY, ImageData
 from lightning_impl.module import Classifier
 from parity_common.command_errors import UserError
 
@@ -25,12 +26,14 @@ class Trained:
         hyperparameters: What it was made of, as plain values.
         epochs: That were over when it was saved, the one under way included.
         training_digest: Of the names of its training images; None where the checkpoint has none.
+        trained_on: `pixel_digest` of each training image; None where the checkpoint does not say.
     """
 
     classifier: Classifier
     hyperparameters: dict[str, Any]
     epochs: int
     training_digest: str | None
+    trained_on: frozenset[int] | None
 
 
 def open_classifier(path: Path, device: torch.device) -> Trained:
@@ -66,7 +69,15 @@ def open_classifier(path: Path, device: torch.device) -> Trained:
         hyperparameters,
         int(saved.get("epoch", 0)) + 1,
         batches.get(TRAINING_IMAGES_KEY),
+        _trained_on(batches),
     )
+
+
+def _trained_on(batches: dict[str, Any]) -> frozenset[int] | None:
+    digests = batches.get(TRAINING_DIGESTS_KEY)
+    if digests is None:
+        return None
+    return frozenset(digests.numpy().view(np.uint64).tolist())
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,6 +8,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
+from parity_common.output_streams import open_outputs
+from parity_common.write_errors import how_to_write, is_without_room, why_not_written
+
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -40,10 +43,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def run_command(main: Callable[[], int | None]) -> None:
     """Runs an entry point and exits the process: 0, 2 for bad input, 130 or 143 when stopped.
 
-    Any other exception is a defect of ours and keeps its traceback.
+    A command whose standard output cannot be written does its work all the same, and exits with 1. Any other
+    exception is a defect of ours and keeps its traceback.
     """
+    output = open_outputs()
     try:
-        code = main() or 0
+        code = _exit_code(main)
         sys.stdout.flush()
     except UserError as error:
         code = _one_line(f"error: {error}", EXIT_BAD_INPUT)
@@ -59,7 +64,27 @@ def run_command(main: Callable[[], int | None]) -> None:
         # The reader of our output went away (`... | head`); a second flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
+    except Exception as error:
+        if not is_without_room(error):
+            raise
+        name = getattr(error, "filename", None)
+        what = f" {os.fsdecode(name)}" if name else ""
+        remedy = f"{how_to_write(error)} or choose another place, and run it again"
+        code = _one_line(f"error: could not write{what} ({why_not_written(error)}): {remedy}", EXIT_BAD_INPUT)
+    if output is not None and output.reason:
+        line = f"error: standard output could not be written ({output.reason}); files are written as ever"
+        code = _one_line(line, code or EXIT_FAILED)
     sys.exit(code)
+
+
+def _exit_code(main: Callable[[], int | None]) -> int:
+    try:
+        return main() or 0
+    except SystemExit as left:
+        # --help and its like end so.
+        if left.code is None or isinstance(left.code, int):
+            return left.code or 0
+        raise
 
 
 def _one_line(text: str, code: int) -> int:

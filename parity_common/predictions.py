@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from parity_common.command_errors import UserError
-from parity_common.run_folder import write_atomically
+from parity_common.run_folder import write_run_file
 
 
 class Prediction(NamedTuple):
@@ -53,7 +53,7 @@ def write_predictions(
                 predicted = int(row.argmax())
                 writer.writerow([name, class_names[label], class_names[predicted], f"{row[predicted]:.6f}"])
 
-    write_atomically(path, write)
+    write_run_file(path, write)
     return read_predictions(path)
 
 

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from parity_common.command_errors import UserError
+from parity_common.write_errors import how_to_write, why_not_written
 
 # What the end of a run leaves, the mark that it has finished first.
 CLOSING_FILES = (
@@ -64,7 +65,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Whatever stops it, `path` is the old file or the new one. The temporary lies in the same folder,
     since a move between file systems is a copy that can be cut short.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         with suppress(OSError):
             # Says that the writer lives; see remove_leftovers.
@@ -74,8 +79,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # A write that fails names no file, and the temporary's name says nothing.
+            error.filename = str(path)
         raise
     finally:
         os.close(handle)
@@ -94,6 +102,29 @@ def remove_leftovers(folder: Path) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """`write_atomically` for a text in UTF-8."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_run_file(path: Path, write: Callable[[Path], object]) -> None:
+    """`write_atomically` for a file that lies in a run folder itself.
+
+    Raises:
+        UserError: It cannot be written; the line says what of the run is kept.
+    """
+    try:
+        write_atomically(path, write)
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> UserError:
+    """The line for a file of a run folder that cannot be written: what is kept, and how it goes on."""
+    run = RunFolder(path.parent)
+    line = f"could not write {path} ({why_not_written(error)})"
+    if (run.checkpoints / "last.ckpt").exists():
+        again = f"python -m lightning_impl.fit --resume {run.path}"
+        return UserError(f"{line}: {run.checkpoints} is kept: {how_to_write(error)}, then go on with {again}")
+    kept = f"{run.checkpoints} is kept" if any(run.checkpoints.glob("*")) else "no checkpoint is there yet"
+    return UserError(f"{line}: {kept}: {how_to_write(error)} or choose another --runs, and start again")
 
 
 class RunFolder:
@@ -138,8 +169,12 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def write_config(self, text: str) -> None:
-        """config.yaml of a new run."""
-        write_text_atomically(self.path / "config.yaml", text)
+        """config.yaml of a new run.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        self._write_text("config.yaml", text)
 
     def change_config(self, text: str, step: int) -> None:
         """Replaces config.yaml for a run that goes on with other settings, and keeps the former one.
@@ -153,18 +188,30 @@ class RunFolder:
         kept = self.path / f"config.until-step-{step}.yaml"
         # One that is there already drove these steps: what followed it was killed before its first save.
         if former != text and not kept.exists():
-            write_text_atomically(kept, former)
-        write_text_atomically(path, text)
+            self._write_text(kept.name, former)
+        self._write_text(path.name, text)
+
+    def _write_text(self, name: str, text: str) -> None:
+        write_run_file(self.path / name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
     def append_metrics(self, row: dict[str, float | int | None]) -> None:
-        """Adds one epoch's row to metrics.csv, the header first. A cut-off last row is mended on reading."""
+        """Adds one epoch's row to metrics.csv, the header first. A cut-off last row is mended on reading.
+
+        Raises:
+            UserError: There is no room for it, and the file is as it was.
+        """
         path = self.path / "metrics.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, METRIC_COLUMNS, restval="", lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerow({key: value for key, value in row.items() if value is not None})
+        size = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, METRIC_COLUMNS, restval="", lineterminator="\n")
+                if not size:
+                    writer.writeheader()
+                writer.writerow({key: value for key, value in row.items() if value is not None})
+        except OSError as error:
+            if path.exists():
+                os.truncate(path, size)
+            raise not_written(path, error) from error
 
     def drop_metrics_from(self, epoch: int) -> None:
         """Cuts metrics.csv back to the epochs before `epoch`, for a run that goes on from there."""
@@ -216,11 +263,14 @@ class RunFolder:
                 for name, row in zip(class_names, counts, strict=True):
                     writer.writerow([name, *(int(count) for count in row)])
 
-        write_atomically(self.path / "confusion.csv", write)
+        write_run_file(self.path / "confusion.csv", write)
 
     def write_result(self, result: dict) -> None:
         """result.json, after every other file of data: its presence says that the run finished."""
-        write_text_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        text = json.dumps(result, indent=2) + "\n"
+        write_run_file(
+            self.path / "result.json", lambda temporary: temporary.write_text(text, encoding="utf-8")
+        )
 
 
 def _numbers(row: dict[str, str]) -> dict:

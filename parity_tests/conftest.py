@@ -161,7 +161,7 @@ TRAININGS = {
     "weighted_fit": (("v1_adam", "v2_adam", "v3_nadam"), ()),
     "fit": (("small_sgd", "small_adam"), ("--sample-weights",)),
     "scheduled_fit": (("small_rmsprop",), ("--sample-weights",)),
-    "early_fit": (("small_cosine", "small_activations", "small_blocks"), ()),
+    "early_fit": (("small_ema", "small_cosine", "small_activations", "small_blocks"), ()),
 }
 
 

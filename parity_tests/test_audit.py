@@ -18,10 +18,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from lightning_impl.data.__main__ import main
 from lightning_impl.data.audit import KINDS, Audit, audit_folder
-from lightning_impl.data.audit.layout import FEW_SHARE
 from lightning_impl.data.decode import LARGEST_MEGAPIXELS
 from lightning_impl.data.index import index_folder
 from parity_common.command_errors import UserError
+from parity_common.folder_layout import FEW_SHARE
 from parity_tests.keras_oracle import ask_keras
 from parity_tests.test_data import png_claiming
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_impl.data.cache import open_cache
+from lightning_impl.data.cache import open_cache, open_digests, pixel_digest
 from lightning_impl.data.decode import decode_image
 from lightning_impl.data.index import index_folder
 from parity_common.command_errors import UserError
@@ -159,7 +161,7 @@ def test_cache_is_used_and_made_anew(folder: Path, tmp_path: Path) -> None:
     assert decoded == [15, 15, 15, 16], "a new file is decoded"
 
 
-@pytest.mark.parametrize("damage", ["images_cut", "images_gone", "manifest_cut", "leftover"])
+@pytest.mark.parametrize("damage", ["images_cut", "images_gone", "digests_cut", "manifest_cut", "leftover"])
 def test_damaged_cache_is_made_anew(damage: str, folder: Path, tmp_path: Path) -> None:
     index = index_folder(folder, 0.4)
     first = np.array(open_cache(index, (12, 20), tmp_path / "cache"))
@@ -169,6 +171,9 @@ def test_damaged_cache_is_made_anew(damage: str, folder: Path, tmp_path: Path) -
             file.truncate(1000)
     elif damage == "images_gone":
         (place / "images.npy").unlink()
+    elif damage == "digests_cut":
+        with open(place / "digests.npy", "r+b") as file:
+            file.truncate(100)
     elif damage == "manifest_cut":
         (place / "manifest.json").write_text("{")
     else:
@@ -176,6 +181,35 @@ def test_damaged_cache_is_made_anew(damage: str, folder: Path, tmp_path: Path) -
         (place / ".images.npy.abc.part").write_bytes(b"cut off")
     assert np.array_equal(open_cache(index, (12, 20), tmp_path / "cache"), first)
     assert not list(place.glob(".*.part"))
+
+
+def test_cache_of_pixels_that_changed_at_equal_size_and_time_is_made_anew(tmp_path: Path) -> None:
+    """As after tar, cp -p or rsync -t of another picture of the same format without compression."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a/1.bmp", "a/2.bmp", "b/1.bmp", "b/2.bmp"):
+        picture(3).save(tmp_path / name)
+    index = index_folder(tmp_path, 0.5)
+    before = np.array(open_cache(index, (12, 20), tmp_path / "cache"))
+    changed = tmp_path / "b/2.bmp"
+    state = changed.stat()
+    picture(4).save(changed)
+    os.utime(changed, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (changed.stat().st_size, changed.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    after = open_cache(index, (12, 20), tmp_path / "cache")
+    assert np.array_equal(after[3], decode_image(changed, (12, 20)))
+    assert not np.array_equal(after[3], before[3])
+
+
+def test_digests_tell_pixels_whatever_the_file_is_called(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "ant/3.jpg", folder / "bee/renamed.jpg")
+    index = index_folder(folder, 0.4)
+    images = open_cache(index, (12, 20), tmp_path / "cache")
+    digests = open_digests(index, (12, 20), tmp_path / "cache").tolist()
+    assert digests == [pixel_digest(image) for image in images]
+    assert len(set(digests)) == len(digests) - 1
+    same = [digests[index.files.index(name)] for name in ("ant/3.jpg", "bee/renamed.jpg")]
+    assert same[0] == same[1]
 
 
 def png_claiming(width: int, height: int) -> bytes:

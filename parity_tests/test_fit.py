@@ -68,10 +68,11 @@ def test_fit_is_a_module_to_run(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "best validation accuracy" in done.stdout
-    # The decoding's line, where the data lies and is augmented, the epoch's: no warning, no log noise.
+    # What the folder holds, the decoding's line, where the data lies and is augmented, the epoch's: no
+    # warning, no log noise.
     lines = done.stderr.splitlines()
-    assert [line.split()[0] for line in lines] == ["decoding", "data:", "epoch"], done.stderr
-    assert "augment_on device (without workers" in lines[1]
+    assert [line.split()[0] for line in lines] == ["images:", "decoding", "data:", "epoch"], done.stderr
+    assert "augment_on device (without workers" in lines[2]
 
 
 @pytest.mark.process

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,7 +105,8 @@ def test_a_fit_leaves_the_whole_run_folder(fits, images, profile, name):
     }
     assert str(run.path) in said.splitlines()[-1]
     # Nothing but our own line: no framework's warnings.
-    assert errors.splitlines() == ["decoding 30 images"]
+    first = f"images: 3 classes (Berry, apple, pear), 24 for training and 6 for validation, in {images}"
+    assert errors.splitlines() == [first, "decoding 30 images"]
 
     rows = run.read_metrics()
     assert [row["epoch"] for row in rows] == [0, 1]
@@ -255,11 +257,62 @@ def test_a_damaged_image_is_one_line_and_exit_2(images, tmp_path):
         [*COMMAND, *arguments, "--runs", str(tmp_path / "runs")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(
-        f"error: image file {root / 'pear' / '1.png'} does not decode"
-    )
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(f"images: {len(CLASSES)} classes (")
+    assert lines[0].endswith(f"in {root}")
+    assert lines[-1].startswith(f"error: image file {root / 'pear' / '1.png'} does not decode")
+    assert lines[-1].endswith(f"all such files are listed by python -m lightning_impl.data audit {root}")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("profile", ["tf2.4", "keras3"])
+def test_a_full_disk_is_one_line(images, tmp_path, profile):
+    """HDF5's library ends the process where it meets one itself."""
+    words = [
+        "--config",
+        "v3",
+        "--data.root",
+        str(images),
+        "--data.expand",
+        "null",
+        "--trainer.max_epochs",
+        "1",
+    ]
+    command = [*COMMAND, *words, "--model.profile", profile, "--runs", str(tmp_path)]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 500; exec "$@"', "bash", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: could not save ")
+    assert "(File too large): free space or choose another --runs; no epoch was finished" in line
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.glob("*/*/checkpoints/*")] == []
+
+
+def test_a_pipe_is_refused_and_parts_of_a_split_set_are_no_classes(images, tmp_path):
+    root = tmp_path / "special"
+    for part in ("train", "val"):
+        for name in CLASSES:
+            (root / part / name).mkdir(parents=True)
+            (root / part / name / "1.png").write_bytes((images / name / "1.png").read_bytes())
+    os.mkfifo(root / "train" / CLASSES[0] / "2.png")
+    for folder, line in (
+        (root, f"error: {root} holds train and val, which are folders of class folders"),
+        (root / "train", f"error: image file {root}/train/{CLASSES[0]}/2.png is a named pipe"),
+    ):
+        arguments = ["--config", "v3", "--data.root", str(folder), "--runs", str(tmp_path / "runs")]
+        done = subprocess.run(
+            [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=100
+        )
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(line)
+        assert not (tmp_path / "runs").exists()
 
 
 def test_later_configs_and_options_win(tmp_path):
@@ -345,7 +398,7 @@ keras = load_keras(profile)
 settings = DataSettings(validation_split=0.4)
 files = list_files(profile, root, settings)
 print(len(files.paths), flush=True)
-training, validation = decode_files(profile, files, (21, 34))
+training, validation = decode_files(profile, root, files, (21, 34))
 generator = image_module(profile).ImageDataGenerator(rescale=1 / 255, validation_split=0.4)
 plain = BatchMaker(keras, profile, AugmentSettings(), 3, 100)
 for flag, name, part in ((True, "validation", validation), (False, "training", training)):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from lightning_impl.data.datamodule import TRAINING_DIGESTS_KEY
 from lightning_impl.figures import figures_of
 from lightning_impl.module import Classifier
 from parity_common.run_folder import RunFolder
@@ -176,3 +178,75 @@ def test_bad_input_is_one_line(trained_run: Path, tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
     assert not list(tmp_path.glob("test.*"))
+
+
+def test_training_images_are_left_out_wherever_they_lie(trained_run: Path, tmp_path: Path) -> None:
+    """A folder that has grown, one under other names, the checkpoint without its run: known by the pixels."""
+    grown = tmp_path / "grown"
+    shutil.copytree(pictures_of(trained_run), grown)
+    picture(1, 70).save(grown / "b" / "zzz.png")
+    wanted = figures_by_hand(trained_run, [*validation_files(trained_run), grown / "b" / "zzz.png"])
+    renamed = tmp_path / "renamed"
+    shutil.copytree(grown, renamed)
+    for number, path in enumerate(sorted(renamed.glob("*/*.png"))):
+        path.rename(path.parent / f"{(number * 7) % 71:03}.png")
+    # Coded otherwise, the pixels are the same.
+    for path in renamed.glob("c/*.png"):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".bmp"))
+        path.unlink()
+    shutil.copy(best(trained_run), tmp_path / "net.ckpt")
+    for words in (
+        (trained_run, "grown"),
+        ("net.ckpt", "grown"),
+        (trained_run, "renamed"),
+        ("net.ckpt", "renamed"),
+    ):
+        done = run("test", words[0], "--data.root", words[1], cwd=tmp_path)
+        found = read_json(tmp_path / "test.json")
+        assert found["images"] == 15
+        assert sorted(map(sum, found["confusion"])) == sorted(map(sum, wanted["confusion"]))
+        assert found["accuracy"] == wanted["accuracy"], words
+        assert len(found["left_out_as_trained_on"]) == 56
+        assert (
+            f"(every image of {words[1]} but the 56 that were trained on, such as {words[1]}/" in done.stdout
+        )
+
+
+def test_other_images_of_the_trainings_names_are_all_tested(trained_run: Path, tmp_path: Path) -> None:
+    for label, name in enumerate(CLASSES):
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for number in range(10):
+            picture(label, 200 + number).save(tmp_path / "other" / name / f"{number:02}.png")
+    done = run("test", trained_run, "--data.root", "other", cwd=tmp_path)
+    assert "on 70 images of 7 classes (every image of other)" in done.stdout
+
+
+def test_nothing_but_training_images_is_refused(trained_run: Path, tmp_path: Path) -> None:
+    taught = [
+        path for path in pictures_of(trained_run).glob("*/*") if path not in validation_files(trained_run)
+    ]
+    for path in taught:
+        (tmp_path / "taught" / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "taught" / path.parent.name)
+    done = run("test", trained_run, "--data.root", "taught", cwd=tmp_path, code=2)
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: the net was trained on all of the 56 images, such as taught/a/"
+    )
+    assert not (tmp_path / "test.json").exists()
+
+
+def test_checkpoint_that_does_not_say_is_told_of(trained_run: Path, tmp_path: Path) -> None:
+    saved = torch.load(best(trained_run), weights_only=True)
+    del saved["ImageData"][TRAINING_DIGESTS_KEY]
+    torch.save(saved, tmp_path / "old.ckpt")
+    done = run("test", "old.ckpt", "--data.root", pictures_of(trained_run), cwd=tmp_path)
+    assert "does not say which images it was trained on" in done.stderr
+    assert "on 70 images" in done.stdout
+
+
+def test_a_picture_in_both_parts_of_the_runs_own_split_is_told(trained_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures_of(trained_run), tmp_path / "leaky")
+    shutil.copy(tmp_path / "leaky" / "a" / "05.png", tmp_path / "leaky" / "a" / "00.png")
+    done = run("test", trained_run, "--data.root", "leaky", cwd=tmp_path)
+    assert "1 of the 14 validation images are, pixel for pixel, training images" in done.stderr

@@ -80,6 +80,12 @@ def small_adam(keras):
     return small(keras, optimizers_of(keras).Adam(0.01, **more))
 
 
+def small_ema(keras):
+    """Averaged weights take the trained ones' place at the end of fit; the legacy optimizers have none."""
+    more = {} if keras.__name__ == "tf_keras" else {"use_ema": True, "ema_momentum": 0.9}
+    return small(keras, optimizers_of(keras).Adam(0.01, **more))
+
+
 def small_cosine(keras):
     """A schedule with a warm-up, for an optimizer that has the rate in its momentum."""
     cosine = keras.optimizers.schedules.CosineDecay(

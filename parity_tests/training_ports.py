@@ -116,6 +116,7 @@ PORTS: dict[str, type[nn.Module]] = {
     "small_saturated": SmallPort,
     "small_rmsprop": SmallPort,
     "small_adam": SmallPort,
+    "small_ema": SmallPort,
     "small_cosine": SmallPort,
     "small_activations": ActivationsPort,
     "small_blocks": BlocksPort,

@@ -28,7 +28,7 @@ DATA_DIFFERENCES = (
         "ImageDataGenerator(validation_split=s): the first int(s n) sorted files of each class. fit and "
         "image_dataset_from_directory take the last part of all.",
         "random_split draws.",
-        "lightning_impl.data.index.validation_count",
+        "parity_common.class_folders.validation_count",
         "keras-preprocessing 1.1.2 image/utils.py, `_list_valid_filenames_in_directory`",
         "data",
         "training files",

@@ -402,6 +402,22 @@ TRAINING_DIFFERENCES = (
         "below 1e-5, each gets the gradient. "
         "Tested in parity_tests/test_proof_near_ties.py.",
     ),
+    Difference(
+        "D53",
+        "use_ema at the end of a training",
+        "fit's last act is optimizer.finalize_variable_values: the averages become the model's weights. "
+        "Epochs are validated with the weights before, and callbacks save those (ema_overwrite_frequency, or "
+        "the callback SwapEMAWeights, aside). The legacy optimizers have no averages.",
+        "swa_utils.AveragedModel holds the averages in a second model, and leaves the trained one as it is.",
+        "keras_semantics.callbacks.FinalizeVariables, which CompiledModule brings along. A fit's last.ckpt "
+        "holds the averages in the end; best.ckpt and the figures are those of the weights before",
+        "keras backend/tensorflow/trainer.py, `fit`; optimizers/base_optimizer.py, "
+        "`finalize_variable_values`",
+        "trajectory",
+        "small_ema",
+        faults.averages_left_in_the_optimizer,
+        profiles=("keras3",),
+    ),
 )
 DIFFERENCES = tuple(
     sorted(TRAINING_DIFFERENCES + DATA_DIFFERENCES + BACKBONE_DIFFERENCES, key=lambda each: each.number)

@@ -273,6 +273,17 @@ def unweighted_figures(case: Case) -> None:
     recipe_of_case(case).module_class = UnweightedFigures
 
 
+class NeverFinalized(CompiledModule):
+    """Ends with the weights of the last step."""
+
+    def on_fit_start(self) -> None:
+        pass
+
+
+def averages_left_in_the_optimizer(case: Case) -> None:
+    recipe_of_case(case).module_class = NeverFinalized
+
+
 def short_batch_dropped(case: Case) -> None:
     recipe_of_case(case).drop_last = True
 

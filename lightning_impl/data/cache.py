@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,8 +19,10 @@ from lightning_impl.data.index import ImageIndex
 from lightning_impl.data.processes import map_in_processes, only_one
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_atomically, write_text_atomically
+from parity_common.write_errors import how_to_write
 
 IMAGES_FILE = "images.npy"
+DIGESTS_FILE = "digests.npy"
 MANIFEST_FILE = "manifest.json"
 
 
@@ -30,9 +34,9 @@ def open_cache(
 ) -> NDArray[np.uint8]:
     """The decoded images of `index`, read from the cache or decoded into it.
 
-    A cache is used only if its manifest names the same files (with their sizes and modification times),
-    the same image size and the same decoding rule; else it is decoded anew. Starts at the same time wait
-    for the one that decodes.
+    A cache is used only if its manifest names the same files (with their sizes and the times of their last
+    change), the same image size and the same decoding rule; else it is decoded anew. Starts at the same time
+    wait for the one that decodes.
 
     Args:
         index: What to decode; row i of the result is `index.files[i]`.
@@ -47,8 +51,7 @@ def open_cache(
         UserError: An image does not decode, or the cache cannot be written.
     """
     manifest = _manifest(index, image_size)
-    key = hashlib.sha256(f"{index.root.resolve()} {image_size} {len(index.files)}".encode()).hexdigest()[:12]
-    place = folder / f"{index.root.resolve().name}-{image_size[0]}x{image_size[1]}-{key}"
+    place = _place(index, image_size, folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
         with only_one(place):
@@ -58,11 +61,32 @@ def open_cache(
                 images = _open_if_same(place, manifest)
     except OSError as error:
         raise UserError(
-            f"cannot write the image cache {place} ({error.strerror}): choose another with data.cache_dir"
+            f"cannot write the image cache {place} ({error.strerror}): it takes "
+            f"{_size(index, image_size)}; {how_to_write(error)} or choose another with data.cache_dir"
         ) from error
     if images is None:
         raise UserError(f"the image cache {place} changed while it was made: start again")
     return images
+
+
+def open_digests(index: ImageIndex, image_size: tuple[int, int], folder: Path) -> NDArray[np.uint64]:
+    """`(N,)` `pixel_digest` of each image that `open_cache` gives; arguments as there, and called before."""
+    return np.load(_place(index, image_size, folder) / DIGESTS_FILE)
+
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> int:
+    """64 bits that are equal for equal pixels `(H, W, 3)`, whatever the file is called or how it is coded."""
+    return int.from_bytes(hashlib.blake2b(pixels.tobytes(), digest_size=8).digest(), "little")
+
+
+def _place(index: ImageIndex, image_size: tuple[int, int], folder: Path) -> Path:
+    root = index.root.resolve()
+    key = hashlib.sha256(f"{root} {image_size} {len(index.files)}".encode()).hexdigest()[:12]
+    return folder / f"{root.name}-{image_size[0]}x{image_size[1]}-{key}"
+
+
+def _size(index: ImageIndex, image_size: tuple[int, int]) -> str:
+    return f"{len(index.files) * image_size[0] * image_size[1] * 3 / 2**20:,.0f} MiB"
 
 
 def _manifest(index: ImageIndex, image_size: tuple[int, int]) -> str:
@@ -72,7 +96,8 @@ def _manifest(index: ImageIndex, image_size: tuple[int, int]) -> str:
             state = os.stat(index.root / name)
         except OSError as error:
             raise UserError(f"image file {index.root / name}: {error.strerror}") from error
-        files.append([name, state.st_size, state.st_mtime_ns])
+        # A copy may keep the time of modification (cp -p, tar, rsync -t); nobody can set that of the change.
+        files.append([name, state.st_size, state.st_mtime_ns, state.st_ctime_ns])
     content = {"rule": DECODE_RULE, "image_size": image_size, "files": files}
     return json.dumps(content, separators=(",", ":"))
 
@@ -81,7 +106,10 @@ def _open_if_same(place: Path, manifest: str) -> NDArray[np.uint8] | None:
     try:
         if (place / MANIFEST_FILE).read_text(encoding="utf-8") != manifest:
             return None
-        return np.load(place / IMAGES_FILE, mmap_mode="r")
+        images = np.load(place / IMAGES_FILE, mmap_mode="r")
+        # Without them it was made by an older version.
+        digests = np.load(place / DIGESTS_FILE)
+        return images if len(images) == len(digests) else None
     except (FileNotFoundError, ValueError, EOFError):
         return None
 
@@ -98,15 +126,40 @@ def _decode_into(
     for leftover in place.glob(".*.part"):
         leftover.unlink(missing_ok=True)
 
+    digests: list[int] = []
+
     def write(temporary: Path) -> None:
         shape = (len(index.files), *image_size, 3)
-        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        for row, pixels in enumerate(track(_decoded(index, image_size), len(index.files))):
-            images[row] = pixels
-        images.flush()
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        # Written, not mapped: a mapped file on a full disk ends the process with a bus error.
+        with temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            _reserve(file.fileno(), file.tell() + math.prod(shape))
+            for pixels in track(_decoded(index, image_size), len(index.files)):
+                file.write(pixels.tobytes())
+                digests.append(pixel_digest(pixels))
 
     write_atomically(place / IMAGES_FILE, write)
+    write_atomically(place / DIGESTS_FILE, partial(_write_digests, digests))
     write_text_atomically(place / MANIFEST_FILE, manifest)
+
+
+def _write_digests(digests: list[int], temporary: Path) -> None:
+    with temporary.open("wb") as file:
+        np.save(file, np.array(digests, dtype=np.uint64))
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Finds out that a disk is too small before hours of decoding, where the system can say so."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except AttributeError:
+        # macOS has none.
+        return
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
 
 
 def _decoded(index: ImageIndex, image_size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from multiprocessing.util import Finalize
 from typing import Any, Literal
 
@@ -46,6 +47,9 @@ from parity_common.primitives import primitives
 
 # What a checkpoint calls the digest of the training images' names.
 TRAINING_IMAGES_KEY = "the training images"
+
+# And the digests of their pixels, those of earlier starts of the run among them.
+TRAINING_DIGESTS_KEY = "the training images' pixels"
 
 # As a loader gives it: the images are absent where they lie on the device.
 Fetched = tuple[Tensor | None, Tensor, Picks]
@@ -157,6 +161,7 @@ class ImageData(LightningDataModule):
         self.seed = seed
         self.profile = PROFILES[profile]
         self.saved_batches: dict[str, Any] = {}
+        self.trained_on_before: Tensor | None = None
         self.training_batches: EpochBatches | None = None
         self.augmenter: Augmenter | None = None
         self.choices: dict[str, Choice] = {}
@@ -182,6 +187,8 @@ class ImageData(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         images, index = self.image_set.open_images(), self.image_set.index
+        # Read now: the cache may be gone by the time of a checkpoint.
+        self.digests = self.image_set.digests(validation=False)
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         where = choose_cache(self.cache, device, images.nbytes, self.num_workers)
         self.choices = {"cache": where}
@@ -227,10 +234,19 @@ class ImageData(LightningDataModule):
             "data.augment": repr(self.augment),
             "seed_everything": self.seed,
             TRAINING_IMAGES_KEY: self.image_set.index.training_digest(),
+            TRAINING_DIGESTS_KEY: self._trained_on,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.saved_batches = state_dict
+        self.saved_batches = dict(state_dict)
+        self.trained_on_before = self.saved_batches.pop(TRAINING_DIGESTS_KEY, None)
+
+    @cached_property
+    def _trained_on(self) -> Tensor:
+        """`pixel_digest` of each image that this run has trained on, `(N,)` int64 of the same bits."""
+        now = torch.from_numpy(self.digests.view(np.int64))
+        before = self.trained_on_before
+        return torch.unique(now if before is None else torch.cat([before, now]))
 
     def teardown(self, stage: str) -> None:
         end_workers(self.loaders)
@@ -298,6 +314,8 @@ class ImageData(LightningDataModule):
 
     def _check_same_batches(self) -> None:
         for name, now in self.state_dict().items():
+            if name == TRAINING_DIGESTS_KEY:
+                continue
             if self.saved_batches.get(name, now) != now:
                 raise UserError(
                     f"the run stopped in the middle of an epoch and {name} changed since: "

@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from parity_common.command_errors import UserError
+from parity_common.special_files import special_kind
 
 # A small file can claim a huge picture; Pillow alone refuses only above 179 megapixels.
 LARGEST_MEGAPIXELS = 100
 # Part of a cache's key: raise it when the rule below changes.
 DECODE_RULE = "pillow RGB, nearest, 1"
+
+
+class DamagedImage(UserError):
+    """A file that does not decode, or claims too many pixels."""
 
 
 def decode_image(path: Path, image_size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -34,9 +39,11 @@ def decode_image(path: Path, image_size: tuple[int, int]) -> NDArray[np.uint8]:
         `(height, width, 3)` in RGB, 0–255.
 
     Raises:
-        UserError: The file does not decode or its header claims more than 100 megapixels.
+        DamagedImage: The file does not decode or its header claims more than 100 megapixels.
+        UserError: It is none, or gone.
     """
     height, width = image_size
+    refuse_special(path)
     try:
         with warnings.catch_warnings():
             # The size is judged below, with a limit of our own; other Pillow warnings (odd EXIF, palettes
@@ -44,16 +51,26 @@ def decode_image(path: Path, image_size: tuple[int, int]) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 if is_bomb(image):
-                    raise UserError(_bomb_line(path, f"{image.width} x {image.height} pixels"))
+                    raise DamagedImage(_bomb_line(path, f"{image.width} x {image.height} pixels"))
                 rgb = image if image.mode == "RGB" else image.convert("RGB")
                 return np.asarray(rgb.resize((width, height), Image.Resampling.NEAREST))
     except Image.DecompressionBombError as error:
-        raise UserError(_bomb_line(path, str(error))) from error
+        raise DamagedImage(_bomb_line(path, str(error))) from error
     except FileNotFoundError as error:
         raise UserError(f"image file {path} is gone: start again to index the folder anew") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
         # Pillow's decoders raise each of these on damaged files.
-        raise UserError(f"image file {path} does not decode ({error}): replace or remove it") from error
+        raise DamagedImage(f"image file {path} does not decode ({error}): replace or remove it") from error
+
+
+def refuse_special(path: Path) -> None:
+    """Refuses what is named as an image and is no file: a pipe would be waited for, a device read, for ever.
+
+    Raises:
+        UserError: Names what it is.
+    """
+    if what := special_kind(path):
+        raise UserError(f"image file {path} is {what}: replace or remove it")
 
 
 def is_bomb(image: Image.Image) -> bool:

@@ -50,8 +50,14 @@ def run(arguments: argparse.Namespace, settings: list[str]) -> int:
     _open_part(part, data, arguments.stretch)
     for image, place in track("writing")(_images(data, part, arguments.stretch), _count(data)):
         if image is not None:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, _writer(image))
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(place, _writer(image))
+            except OSError as error:
+                raise UserError(
+                    f"could not write {place} ({error.strerror}): free space, and the same command goes on "
+                    "from there"
+                ) from error
     os.replace(part, out)
     print(f"{out}: {len(data.training) * data.expand} training images, {len(data.validation)} for validation")
     return 0

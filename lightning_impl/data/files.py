@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_impl.data.decode import decode_image
-from lightning_impl.data.index import IMAGE_SUFFIXES, list_images
 from lightning_impl.data.processes import map_in_processes
-from parity_common.class_folders import folder_names
+from parity_common.class_folders import IMAGE_SUFFIXES, folder_names, list_images, refuse_split_folders
 from parity_common.command_errors import UserError, did_you_mean
 from parity_common.progress import track
 
@@ -79,6 +78,7 @@ def labelled_images(root: Path, class_names: Sequence[str]) -> tuple[list[Path],
         UserError: A class folder that the training did not know, or no images.
     """
     there = folder_names(root)
+    refuse_split_folders(root, [name for name in there if name not in class_names])
     unknown = [name for name in there if name not in class_names]
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""

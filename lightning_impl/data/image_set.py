@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_impl.data.cache import open_cache
+from lightning_impl.data.cache import open_cache, open_digests
+from lightning_impl.data.decode import DamagedImage
 from lightning_impl.data.index import ImageIndex, index_folder
 from lightning_impl.data.sources import prepare_source
 from lightning_impl.data.stand_in import CLASS_NAMES
@@ -20,6 +21,8 @@ from parity_common.class_folders import chosen_classes, list_classes
 from parity_common.command_errors import UserError
 from parity_common.data_sources import Source, check_source
 from parity_common.progress import track
+from parity_common.special_files import audit_command, refuse_special_files
+from parity_common.start_lines import start_lines
 
 
 @dataclass(frozen=True)
@@ -89,17 +92,38 @@ class ImageSet:
             self.folder, self.validation_split, self.subset_per_class, self.subset_seed, self.classes
         )
 
-    def prepare(self) -> None:
-        """Draws or downloads the set where it is needed and decodes the images into the cache."""
+    def make_folder(self) -> None:
+        """Draws or downloads the set where it is needed."""
         if self._is_drawn:
             from lightning_impl.data.stand_in.draw_set import draw_set
 
             draw_set(self.folder, self.stand_in_per_class, STAND_IN_SEED)
-        self.open_images()
+
+    def start_lines(self) -> Iterator[str]:
+        """What the folder holds, for the start of a fit."""
+        return start_lines(self.folder, self.index.counts(), is_own=self.root is not None)
+
+    def prepare(self) -> None:
+        """Draws or downloads the set where it is needed and decodes the images into the cache.
+
+        Raises:
+            UserError: One does not decode, or is no file; or the cache cannot be written.
+        """
+        self.make_folder()
+        refuse_special_files(self.folder, self.index.files)
+        try:
+            self.open_images()
+        except DamagedImage as error:
+            raise UserError(f"{error}; all such files are listed by {audit_command(self.folder)}") from error
 
     def open_images(self) -> NDArray[np.uint8]:
         """`(N, H, W, 3)` in the index's order, mapped from the cache."""
         return open_cache(self.index, self.image_size, self.cache_root / "decoded", track("decoding"))
+
+    def digests(self, validation: bool) -> NDArray[np.uint64]:
+        """`pixel_digest` of each image of one part of the split, once decoded."""
+        digests = open_digests(self.index, self.image_size, self.cache_root / "decoded")
+        return digests[self.index.places(validation)]
 
     @property
     def _is_drawn(self) -> bool:

@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from parity_common.class_folders import list_classes
+from parity_common.class_folders import IMAGE_SUFFIXES, list_classes, list_images, validation_count
 from parity_common.command_errors import UserError
 from parity_common.subset import choose_subset
-
-# keras-preprocessing 1.1.2 image/iterator.py, Iterator.white_list_formats.
-IMAGE_SUFFIXES = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 
 
 @dataclass(frozen=True)
@@ -38,38 +35,18 @@ class ImageIndex:
         """The places in `files` of one part of the split, in order."""
         return [place for place, flag in enumerate(self.is_validation) if flag is validation]
 
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """By class, in label order: how many images train and how many validate."""
+        found = {name: [0, 0] for name in self.class_names}
+        for label, validates in zip(self.labels, self.is_validation, strict=True):
+            found[self.class_names[label]][validates] += 1
+        return {name: (training, validating) for name, (training, validating) in found.items()}
+
     def training_digest(self) -> str:
         """Equal where the training images have the same names in the same order, wherever the folder lies."""
         names = "\n".join(self.files[place] for place in self.places(validation=False))
         # Names that are no UTF-8 are kept as the bytes they are.
         return hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
-
-
-def list_images(class_folder: Path) -> list[str]:
-    """Paths below `class_folder` of its images, subfolders included, in Keras's order.
-
-    Folders are walked in sorted order and each one's files sorted, which is not the order of the sorted
-    paths (keras-preprocessing 1.1.2 image/utils.py, `_iter_valid_files`). Links to folders are not followed.
-    """
-    found = []
-    for folder, _, names in sorted(os.walk(class_folder), key=lambda step: step[0]):
-        inner = os.path.relpath(folder, class_folder)
-        for name in sorted(names):
-            # Without the dot, as Keras has it: a file named `scan_jpg` counts too.
-            if name.lower().endswith(IMAGE_SUFFIXES):
-                found.append(name if inner == "." else os.path.join(inner, name))
-    return found
-
-
-def validation_count(images: int, validation_split: float) -> int:
-    """How many of a class's images, its first, validate: ImageDataGenerator's rule.
-
-    Args:
-        images: Of the class.
-        validation_split: In (0, 1).
-    """
-    # keras-preprocessing 1.1.2 image/utils.py, _list_valid_filenames_in_directory.
-    return int(validation_split * images)
 
 
 def index_folder(

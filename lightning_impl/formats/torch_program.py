@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Callable
@@ -23,7 +24,10 @@ def write(deployed: Deployed, metadata: dict[str, str], path: Path) -> None:
     with warnings.catch_warnings():
         # Weights in channels_last puzzle it; it keeps their strides, and the check reads them back.
         warnings.filterwarnings("ignore", message="No complete tensor found")
-        torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata)})
+        # In memory first: torch's writer ends the process where it meets a full disk.
+        written = io.BytesIO()
+        torch.export.save(program, written, extra_files={METADATA_FILE: json.dumps(metadata)})
+    path.write_bytes(written.getbuffer())
 
 
 def open_file(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

@@ -22,6 +22,8 @@ def l1_l2(profile: Profile, l1: float = 0.0, l2: float = 0.0) -> Penalty:
         l1, l2 = float(np.float32(l1)), float(np.float32(l2))
 
     def penalty(weight: Tensor) -> Tensor:
+        # A sum of many squares in half precision would be no figure.
+        weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
         total = torch.zeros((), dtype=weight.dtype, device=weight.device)
         if l1:
             total = total + l1 * weight.abs().sum()

@@ -2,6 +2,6 @@
 
 from lightning_impl.data.audit.command import add_arguments, run
 from lightning_impl.data.audit.folder import Audit, audit_folder
-from lightning_impl.data.audit.kinds import KINDS, Finding
+from parity_common.folder_findings import KINDS, Finding
 
 __all__ = ["KINDS", "Audit", "Finding", "add_arguments", "audit_folder", "run"]

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from lightning_impl.data.audit.image_file import ImageState, inspect_image
-from lightning_impl.data.audit.kinds import KINDS, SEVERITIES, Finding
-from lightning_impl.data.audit.layout import class_findings, file_findings
-from lightning_impl.data.index import list_images, validation_count
 from lightning_impl.data.processes import map_in_processes
-from parity_common.class_folders import folder_names
+from parity_common.class_folders import folder_names, list_images, validation_count
+from parity_common.folder_findings import KINDS, SEVERITIES, Finding
+from parity_common.folder_layout import class_findings, file_findings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from lightning_impl.data.audit.folder import Audit
-from lightning_impl.data.audit.kinds import KINDS, Finding
+from parity_common.folder_findings import KINDS, Finding
 
 PATHS_SHOWN = 5
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lightning_impl.data.index import list_images
 from lightning_impl.data.sources.downloaded_set import DownloadedSet, link_class_folders, not_the_set
+from parity_common.class_folders import list_images
 
 CLASSES = 30
 TITLE = "Food-101"

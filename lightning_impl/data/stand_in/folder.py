@@ -55,8 +55,12 @@ def check_images_per_class(images_per_class: int) -> int:
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file under a temporary name and renames it: under its own name it is always whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def check_folder(out: Path, seed: int) -> None:

@@ -1,6 +1,7 @@
 """Keras's training callbacks, for Lightning."""
 
 from lightning_impl.keras_semantics.callbacks.lightning_callbacks import (
+    FinalizeVariables,
     KerasEarlyStopping,
     KerasLearningRateScheduler,
     KerasModelCheckpoint,
@@ -12,6 +13,7 @@ from lightning_impl.keras_semantics.callbacks.rules import CheckpointRule, Plate
 
 __all__ = [
     "CheckpointRule",
+    "FinalizeVariables",
     "KerasEarlyStopping",
     "KerasLearningRateScheduler",
     "KerasModelCheckpoint",

@@ -24,6 +24,7 @@ from lightning_impl.keras_semantics.callbacks.rules import (
     load_rule_state,
     rule_state,
 )
+from lightning_impl.keras_semantics.optimizers import KerasOptimizer
 from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError, did_you_mean
 
@@ -194,6 +195,20 @@ class KerasModelCheckpoint(Checkpoint):
         self.batches = state.pop("batches")
         if self.rule is not None:
             load_rule_state(self.rule, state)
+
+
+class FinalizeVariables(Callback):
+    """What Keras's fit() does after the last epoch: with `use_ema`, weights become their averages.
+
+    Epochs are validated, and saved, with the weights before (keras 3.15 backend/tensorflow/trainer.py,
+    `fit`). Keras's own callbacks come after it: EarlyStopping's best weights replace the averages.
+    `CompiledModule` brings it along; where a fit has one of its own it stands first.
+    """
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        for optimizer in trainer.optimizers:
+            if isinstance(optimizer, KerasOptimizer):
+                optimizer.finalize_variable_values()
 
 
 class KerasTerminateOnNaN(Callback):

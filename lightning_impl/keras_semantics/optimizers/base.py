@@ -130,10 +130,18 @@ class KerasOptimizer(OptimizerState):
                 or (pattern and re.search(pattern, group["param_names"][place]) is not None)
             )
 
+    @property
+    def averages(self) -> bool:
+        """Whether there are averages of the parameters: `use_ema`, after a step or more."""
+        return bool(self.param_groups[0].get("use_ema") and self.param_groups[0]["iterations"])
+
     @torch.no_grad()
     def finalize_variable_values(self) -> None:
-        """With `use_ema`, overwrites every parameter with its average, as Keras's fit() does at its end."""
-        if self.param_groups[0].get("use_ema"):
+        """With `use_ema`, overwrites every parameter with its average, as Keras's fit() does at its end.
+
+        Before a first step there is none, and nothing happens.
+        """
+        if self.averages:
             for parameter in self._all_parameters():
                 parameter.copy_(self._slots_of(parameter)["average"])
 
@@ -193,4 +201,5 @@ class KerasOptimizer(OptimizerState):
             average.mul_(float(momentum)).add_(parameter, alpha=float(1 - momentum))
         every = shared["ema_overwrite_frequency"]
         if every and (self.iterations + 1) % every == 0:
-            self.finalize_variable_values()
+            for parameter in parameters:
+                parameter.copy_(self._slots_of(parameter)["average"])

@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lightning_impl.data.audit.kinds import Finding
-from lightning_impl.data.index import IMAGE_SUFFIXES, validation_count
+from parity_common.class_folders import IMAGE_SUFFIXES, is_stray, split_folders, validation_count
+from parity_common.folder_findings import Finding
 
-# Of what systems and editors leave behind, hidden names aside.
-STRAY_NAMES = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 # Pictures that Keras's iterators pass over.
 SKIPPED_SUFFIXES = (
     ".webp",
@@ -58,7 +56,9 @@ def class_findings(root: Path, images: dict[str, list[str]], validation_split: f
 def file_findings(root: Path, images: dict[str, list[str]]) -> Iterator[Finding]:
     """Files and folders that are not read, or not meant to be; arguments as above."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if not entry.is_dir() and entry.name.lower().endswith((*IMAGE_SUFFIXES, *SKIPPED_SUFFIXES)):
+        if not os.path.isdir(entry.path) and entry.name.lower().endswith(
+            (*IMAGE_SUFFIXES, *SKIPPED_SUFFIXES)
+        ):
             yield Finding("loose", (entry.name,))
     for name, files in images.items():
         if not is_stray(name):
@@ -78,11 +78,6 @@ def file_findings(root: Path, images: dict[str, list[str]]) -> Iterator[Finding]
                     yield Finding("other_file", (os.path.relpath(path, root),))
 
 
-def is_stray(name: str) -> bool:
-    """Whether a folder's name says that nobody meant it as data."""
-    return name.startswith(".") or name in STRAY_NAMES
-
-
 def _depth(root: Path, plain: dict[str, list[str]]) -> Iterator[Finding]:
     """Class folders that hold folders of images in place of images."""
     inner = {
@@ -93,6 +88,9 @@ def _depth(root: Path, plain: dict[str, list[str]]) -> Iterator[Finding]:
     # The same names under several folders are classes under train and test; otherwise a class may well be
     # sorted into subfolders.
     repeated = Counter(below for names in inner.values() for below in names)
+    if parts := split_folders(plain):
+        yield Finding("too_deep", tuple(parts), f"such as {root / parts[0]}")
+        return
     if inner and (len(plain) == 1 or max(repeated.values()) > 1):
         yield Finding("too_deep", tuple(inner), f"such as {root / next(iter(inner))}")
         return
@@ -108,4 +106,5 @@ def _stray_folders(name: str, files: list[str]) -> Iterator[Finding]:
         first = next((place for place, part in enumerate(folders) if is_stray(part)), None)
         if first is not None:
             counts[os.path.join(name, *folders[: first + 1])] += 1
-    yield from (Finding("stray_images", (path,), f"{count} images") for path, count in counts.items())
+    for path, count in counts.items():
+        yield Finding("stray_images", (path,), f"{count} image" + ("" if count == 1 else "s"))
