@@ -51,6 +51,33 @@ _BOTH: dict[str, _Function] = {
     "sqrt": lambda ops, x: ops.sqrt(ops.square(x[0]) + 1.0),
     "exp": lambda ops, x: ops.exp(x[0]),
     "abs": lambda ops, x: ops.abs(x[0]),
+    # A function or an operator of what an operator gives.
+    "mean of two": lambda ops, x: (x[0] + x[1]) / 2,
+    "half of a sum": lambda ops, x: 0.5 * (x[0] + x[1]),
+    "1-(x+y)": lambda ops, x: 1 - (x[0] + x[1]),
+    "1_div_(x+y)": lambda ops, x: 1 / (x[0] * x[0] + x[1] * x[1] + 1.0),
+    "-(x-y)": lambda ops, x: -(x[0] - x[1]),
+    "(x-y)**2": lambda ops, x: (x[0] - x[1]) ** 2,
+    "x-(y-x)": lambda ops, x: x[0] - (x[1] - x[0]),
+    "x_div_(x_div_y)": lambda ops, x: x[0] / (x[0] / (x[1] * x[1] + 1.0) + 9.0),
+    "abs of difference": lambda ops, x: ops.abs(x[0] - x[1]),
+    "square of difference": lambda ops, x: ops.square(x[0] - x[1]),
+    "exp of product": lambda ops, x: ops.exp(ops.tanh(x[0] * x[1])),
+    "relu of difference": lambda ops, x: ops.maximum(x[0] - x[1], 0.0),
+    "part of sum": lambda ops, x: (x[0] + x[1])[:, :2],
+    "transposed sum": lambda ops, x: ops.transpose(x[0] + x[1], [0, 2, 1, 3]),
+    "sum of sums": lambda ops, x: (x[0] + x[1]) + (x[0] - x[1]) * 0.3,
+}
+# Of what a layer gives: takes the layers, the functions, the tensors.
+_LAYERS: dict[str, Callable[[Any, Any, list[Any]], Any]] = {
+    "part of Add": lambda layers, ops, x: layers.Add()(x)[:, :2],
+    "1-Add of three": lambda layers, ops, x: 1 - layers.Add()([*x, x[0]]),
+    "abs of Subtract": lambda layers, ops, x: ops.abs(layers.Subtract()(x)),
+    "sqrt of Multiply": lambda layers, ops, x: ops.sqrt(ops.abs(layers.Multiply()(x)) + 1.0),
+    "Average*1": lambda layers, ops, x: layers.Average()(x) * 1.0,
+    "Average*2-1": lambda layers, ops, x: layers.Average()(x) * 2.0 - 1.0,
+    "exp of Maximum": lambda layers, ops, x: ops.exp(layers.Maximum()(x)),
+    "Activation of Average": lambda layers, ops, x: layers.Activation("tanh")(layers.Average()(x)),
 }
 _TENSORFLOW: dict[str, _Function] = {
     "x*row": lambda tf, x: x[0] * [[[0.5, 1.5, 2.5, 3.5, 4.5]]],
@@ -89,6 +116,8 @@ _TENSORFLOW: dict[str, _Function] = {
     "pad-value": lambda tf, x: tf.pad(x[0], [[0, 0], [1, 2], [0, 1], [2, 0]], constant_values=1.5),
     "l2_normalize": lambda tf, x: tf.math.l2_normalize(x[0], axis=-1),
     "add": lambda tf, x: tf.math.add(x[0], x[1]),
+    "reduce_mean of sum": lambda tf, x: tf.reduce_mean(x[0] + x[1], axis=[1, 2]),
+    "clipped difference": lambda tf, x: tf.clip_by_value(x[0] - x[1], -0.5, 1.0),
     "cast": lambda tf, x: tf.cast(x[0], x[0].dtype) * 2.0,
     "log": lambda tf, x: tf.math.log(tf.square(x[0]) + 1.0),
     "rsqrt": lambda tf, x: tf.math.rsqrt(tf.square(x[0]) + 1.0),
@@ -125,13 +154,17 @@ _KERAS3: dict[str, _Function] = {
     "concatenate-same": lambda ops, x: ops.concatenate([x[0], x[0], x[1]], 1),
     "clip": lambda ops, x: ops.clip(x[0], -0.5, 1.0),
     "log": lambda ops, x: ops.log(ops.square(x[0]) + 1.0),
+    "mean of sum": lambda ops, x: ops.mean(x[0] + x[1], axis=[1, 2]),
+    "clipped difference": lambda ops, x: ops.clip(x[0] - x[1], -0.5, 1.0),
     "divide": lambda ops, x: ops.divide(x[0], 3.0),
 }
 
 
-def _case(name: str, function: _Function, generation: str) -> Case:
+def _case(name: str, function: _Function | None, generation: str) -> Case:
     def build(keras: Any, inputs: list[Any]) -> Any:
         # A tensor that no function takes would be no input of the model's.
+        if function is None:
+            return _LAYERS[name](keras.layers, _functions(keras), inputs)
         return function(_functions(keras), inputs)
 
     layer = "operation" if generation == "keras3" else "TFOpLambda"
@@ -141,5 +174,5 @@ def _case(name: str, function: _Function, generation: str) -> Case:
 CASES = [
     _case(name, function, generation)
     for generation, own in (("tf2.4", _TENSORFLOW), ("keras3", _KERAS3))
-    for name, function in {**_BOTH, **own}.items()
+    for name, function in {**_BOTH, **own, **dict.fromkeys(_LAYERS)}.items()
 ]

@@ -72,9 +72,27 @@ def convert_file(
     # The author's name for the model is of no use in the most cases: "sequential_1".
     source = model_source(program, name, f"converted from {file.path.name}")
     text = formatted(source.text, {each.module.partition(".")[0] for each in (custom or {}).values()})
+    net = checked_net(text, source, tensors, program)
+    return Conversion(file, program, source, text, tensors, net)
+
+
+def checked_net(
+    text: str, source: ModelSource, tensors: Mapping[LayerPath, Mapping[str, Tensor]], program: Program
+) -> nn.Module:
+    """The class of a model.py with its weights, in evaluation mode; it gives what its program gives.
+
+    Args:
+        text: The source, formatted or not.
+        source: What it was written from.
+        tensors: Each layer's, as torch has them.
+        program: Layer by layer.
+
+    Raises:
+        RuntimeError: It gives something else: a defect of ours.
+    """
     net = _loaded(text, source, tensors)
     _check_same(net, source, Interpreter(program, tensors), program)
-    return Conversion(file, program, source, text, tensors, net)
+    return net
 
 
 def example_inputs(program: Program, examples: int = EXAMPLES, seed: int = 0) -> tuple[Tensor, ...]:
