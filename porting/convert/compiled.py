@@ -11,8 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_impl.keras_semantics.accuracy import BY_SHAPES, KINDS, Accuracy
 from lightning_impl.keras_semantics.constraints import constraint_from_keras_config
-from lightning_impl.keras_semantics.losses import Loss, loss_from_keras_config
+from lightning_impl.keras_semantics.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Loss,
+    loss_from_keras_config,
+)
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.optimizers.build import name_and_arguments
 from lightning_impl.keras_semantics.profile import KERAS3, TF24, Profile
@@ -28,8 +34,9 @@ from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile, OptimizerState
 from porting.keras_file.problems import shown
 
-# What the trainer's own "accuracy" is in a classifier.
-_ACCURACIES = ("acc", "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+# Keras's names, and what they mean here.
+_ACCURACIES = {"acc": BY_SHAPES, **{kind: kind for kind in KINDS}}
+_LOGGED = "loss and accuracy are logged"
 _MEANS = (None, "auto", "sum_over_batch_size")
 # By the layer's argument: the weight.
 _WEIGHTS = {"depthwise": "depthwise_kernel", "pointwise": "pointwise_kernel", "recurrent": "recurrent_kernel"}
@@ -58,6 +65,7 @@ class Compiled:
 
     Attributes:
         loss: None where it has no rule here or the model was not compiled.
+        accuracy: What it means of what Keras's model gives; None where compile() asks for none.
         optimizer: None where the file has none that can go on.
         slots: Parameter to slot to tensor: the optimizer's state.
         regularizers: Of the weights.
@@ -68,6 +76,7 @@ class Compiled:
     """
 
     loss: Loss | None = None
+    accuracy: Accuracy | None = field(default_factory=Accuracy)
     optimizer: KerasOptimizerFound | None = None
     slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     regularizers: list[Rule] = field(default_factory=list)
@@ -84,23 +93,53 @@ class Compiled:
 
 def compiled_of(conversion: Conversion, profile: Profile) -> Compiled:
     """Reads a converted file's training; what cannot be carried over is said, not guessed."""
-    found = Compiled()
+    found = Compiled(accuracy=Accuracy(ends_in(conversion)))
     training = conversion.file.training
     if training is None:
         found.left.append("The file holds no compile(): loss and optimizer are arguments of the training.")
     else:
         _add_loss(found, conversion, profile)
         _add_optimizer(found, conversion)
-        for metric in _flat([training.metrics, training.weighted_metrics]):
-            name, config = _name_of(metric)
-            # A function in a wrapper: "mean_metric_wrapper" says nothing.
-            name = next((word for key in ("fn", "name") if isinstance(word := config.get(key), str)), name)
-            if name not in _ACCURACIES:
-                found.left.append(f"The metric {name}: loss and accuracy are logged.")
+        _add_accuracy(found, conversion)
     layers = dict(conversion.file.graph.walk())
     for path, _ in layers_of(conversion.program):
         _add_layer(found, conversion, path, layers, profile)
     return found
+
+
+def _add_accuracy(found: Compiled, conversion: Conversion) -> None:
+    """What fit() reports as accuracy; a classifier that asks for none gets that of its shapes."""
+    training = conversion.file.training
+    assert training is not None
+    ended = ends_in(conversion)
+    chosen = None
+    for metrics, is_weighted in ((training.metrics, False), (training.weighted_metrics, True)):
+        for metric in _flat(metrics):
+            kind, threshold, name = _accuracy_of(metric)
+            if kind is None:
+                found.left.append(f"The metric {name}: {_LOGGED}.")
+            elif is_weighted:
+                found.left.append(f"The weighted metric {name}: accuracy is logged without sample weights.")
+            if kind is not None and chosen is None:
+                chosen = Accuracy(ended, kind, threshold)
+            elif kind is not None and chosen is not None and (chosen.kind, is_weighted) != (kind, True):
+                found.left.append(f"The metric {name}: of several accuracies the first is logged.")
+    is_classifier = isinstance(found.loss, CategoricalCrossentropy | BinaryCrossentropy)
+    found.accuracy = chosen if chosen is not None or not is_classifier else Accuracy(ended)
+
+
+def _accuracy_of(metric: Any) -> tuple[str | None, float | None, str]:
+    """Which accuracy a metric is, None where it is none, with its threshold; and the metric's name."""
+    name, config = _name_of(metric)
+    if isinstance(metric, Mapping) and name == BY_SHAPES:
+        # The class of that name asks whether outputs are equal to labels.
+        return None, None, name
+    if name == "mean_metric_wrapper":
+        # What compile() made of the word is known by it, another function by its own name.
+        words = [word for key in ("name", "fn") if isinstance(word := config.get(key), str)]
+        name = next((word for word in words if word in ("acc", BY_SHAPES)), (words or [name])[-1])
+    threshold = config.get("threshold")
+    return _ACCURACIES.get(name), threshold if isinstance(threshold, int | float) else None, name
 
 
 def ends_in(conversion: Conversion) -> str | None:

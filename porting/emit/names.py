@@ -16,6 +16,7 @@ _TAKEN = frozenset(dir(nn.Sequential()))
 # By model.py, or by lightning_module.py beside the model's class.
 _IMPORTED = frozenset(
     {
+        "Accuracy",
         "Any",
         "BinaryCrossentropy",
         "Callable",
