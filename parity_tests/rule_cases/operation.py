@@ -10,6 +10,9 @@ import numpy as np
 from parity_tests.rule_cases.case import Case
 
 _IMAGE = (4, 3, 5)
+_MEAN = np.array([0.485, 0.456, 0.406, 0.1, 0.7], "float32")
+_DEVIATION = np.array([0.229, 0.224, 0.225, 0.3, 0.9], "float32")
+_WHOLE = np.random.RandomState(8).normal(0, 1, _IMAGE).astype("float32")
 _FLOAT32 = "a constant is cast through float32 (D28)"
 _Function = Callable[[Any, list[Any]], Any]
 
@@ -42,6 +45,24 @@ _BOTH: dict[str, _Function] = {
     "[1]": lambda ops, x: x[0][:, 1],
     "[part]": lambda ops, x: x[0][:, 1:3, ::2, -1],
     "[last]": lambda ops, x: x[0][:, :, :, 1:],
+    "[..., part]": lambda ops, x: x[0][..., 1:3],
+    "[..., 1]": lambda ops, x: x[0][..., 1],
+    "[1, ...]": lambda ops, x: x[0][:, 1, ...],
+    "[..., backwards]": lambda ops, x: x[0][..., ::-1],
+    "[backwards]": lambda ops, x: x[0][:, ::-1, 1, ::-1],
+    "[part backwards]": lambda ops, x: x[0][:, -1:0:-2, :, 3:0:-1],
+    "of a backwards sum": lambda ops, x: (x[0] + x[1])[..., ::-1] * 2.0,
+    "stack": lambda ops, x: ops.stack([x[0], x[1]], axis=-1),
+    "stack1": lambda ops, x: ops.stack([x[0], x[1], x[0]], axis=1),
+    "stack of channels": lambda ops, x: ops.stack([x[0][..., place] for place in (2, 1, 0)], axis=-1),
+    "x-mean_div_std": lambda ops, x: (x[0] / 255.0 - _MEAN) / _DEVIATION,
+    "array-x": lambda ops, x: ops.subtract(_MEAN, x[0]),
+    "array_div_x": lambda ops, x: ops.divide(_MEAN, x[0] * x[0] + 1.0),
+    "array by row": lambda ops, x: x[0] * _MEAN[:3, None],
+    "array of an example": lambda ops, x: x[0] * _WHOLE,
+    "array broadcasts": lambda ops, x: x[0][:, :1] + _WHOLE,
+    "array of one": lambda ops, x: x[0] * _MEAN[:1],
+    "maximum of array": lambda ops, x: ops.maximum(x[0], _MEAN),
     "reshape": lambda ops, x: ops.reshape(x[0], (-1, 12, 5)),
     "flat": lambda ops, x: ops.reshape(x[0], (-1, 60)),
     "transpose": lambda ops, x: ops.transpose(x[0], [0, 3, 1, 2]),
@@ -99,6 +120,8 @@ _TENSORFLOW: dict[str, _Function] = {
             "gelu",
         )
     },
+    "bias_add": lambda tf, x: tf.nn.bias_add(x[0], _MEAN),
+    "bias_add-channels_first": lambda tf, x: tf.nn.bias_add(x[0], _MEAN[:4], "NCHW"),
     "gelu-tanh": lambda tf, x: tf.nn.gelu(x[0], approximate=True),
     "leaky_relu": lambda tf, x: tf.nn.leaky_relu(x[0]),
     "leaky_relu0.1": lambda tf, x: tf.nn.leaky_relu(x[0], alpha=0.1),
@@ -143,6 +166,7 @@ _KERAS3: dict[str, _Function] = {
         name: lambda ops, x, name=name: getattr(ops, name)(x[0])  # type: ignore[misc]
         for name in ("leaky_relu", "hard_sigmoid", "hard_silu", "softmax", "log_softmax", "normalize")
     },
+    "rsqrt": lambda ops, x: ops.rsqrt(ops.square(x[0]) + 1.0),
     "gelu-exact": lambda ops, x: ops.gelu(x[0], approximate=False),
     "softmax1": lambda ops, x: ops.softmax(x[0], axis=1),
     "mean": lambda ops, x: ops.mean(x[0], axis=[1, 2]),
@@ -171,8 +195,29 @@ def _case(name: str, function: _Function | None, generation: str) -> Case:
     return Case(layer, (_IMAGE,) * 2, {}, build, name, (generation,), keras_rounds=_FLOAT32)
 
 
+_APPLICATIONS = (
+    *("convnext", "densenet", "efficientnet", "efficientnet_v2", "inception_resnet_v2", "inception_v3"),
+    *("mobilenet", "mobilenet_v2", "mobilenet_v3", "nasnet", "resnet", "resnet50", "resnet_v2", "vgg16"),
+    *("vgg19", "xception"),
+)
+
+
+def _preprocessing(name: str, generation: str) -> Case:
+    """preprocess_input in a model, as Keras's guide has it."""
+
+    def build(keras: Any, inputs: list[Any]) -> Any:
+        # Some leave images as they are.
+        return 2.0 * getattr(keras.applications, name).preprocess_input(inputs[0])
+
+    layer = "operation" if generation == "keras3" else "TFOpLambda"
+    says = f"{name}.preprocess_input"
+    rounds = _FLOAT32
+    return Case(layer, ((6, 5, 3),), {}, build, says, (generation,), "levels", keras_rounds=rounds)
+
+
 CASES = [
     _case(name, function, generation)
     for generation, own in (("tf2.4", _TENSORFLOW), ("keras3", _KERAS3))
     for name, function in {**_BOTH, **own, **dict.fromkeys(_LAYERS)}.items()
 ]
+CASES += [_preprocessing(name, generation) for name in _APPLICATIONS for generation in ("tf2.4", "keras3")]
