@@ -482,14 +482,18 @@ def custom_objects(keras):
     found = {"relu6": lambda tensor: keras.activations.relu(tensor, max_value=6.0)}
     # tf.keras is a name of it alone, under which no such module can be imported.
     package = keras.Model.__module__.split(".")[0]
-    for home in (".src.applications.convnext", ".applications.convnext"):
-        try:
-            module = importlib.import_module(package + home)
-        except ImportError:
-            continue
-        for name in ("LayerScale", "StochasticDepth"):
-            if hasattr(module, name):
-                found.setdefault(name, getattr(module, name))
+    homes = {"convnext": ("LayerScale", "StochasticDepth"), "inception_resnet_v2": ("CustomScaleLayer",)}
+    for home, names in homes.items():
+        for place in (".src.applications.", ".applications."):
+            try:
+                module = importlib.import_module(package + place + home)
+            except ImportError:
+                continue
+            for name in names:
+                if hasattr(module, name):
+                    found.setdefault(name, getattr(module, name))
+    # The efficientnet package's, made for a Dropout whose noise_shape held no None.
+    found["FixedDropout"] = type("FixedDropout", (keras.layers.Dropout,), {})
     return found
 
 

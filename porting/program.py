@@ -94,6 +94,7 @@ def program_of(
     profile: Profile,
     custom: Mapping[str, Custom] | None = None,
     input_shapes: Sequence[Shape] = (),
+    weights: Mapping[LayerPath, Mapping[str, tuple[int, ...]]] | None = None,
 ) -> Program:
     """The torch statements of a model.
 
@@ -102,6 +103,7 @@ def program_of(
         profile: The Keras generation whose rules hold.
         custom: Functions of the user's own by the name of a layer or of a class.
         input_shapes: Keras's shape of each input without the batch axis, in the place of the file's.
+        weights: The shapes of each layer's weights, which a function of the user's own takes.
 
     Raises:
         CannotConvert: Names every layer that has no rule or is refused by it, and why.
@@ -112,11 +114,18 @@ def program_of(
         raise UserError(
             f"{len(input_shapes)} input shapes are given, the model has {len(graph.inputs)} inputs"
         )
-    return _Builder(profile, custom or {}, input_shapes).build(graph)
+    return _Builder(profile, custom or {}, input_shapes, weights or {}).build(graph)
 
 
 class _Builder:
-    def __init__(self, profile: Profile, custom: Mapping[str, Custom], input_shapes: Sequence[Shape]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        custom: Mapping[str, Custom],
+        input_shapes: Sequence[Shape],
+        weights: Mapping[LayerPath, Mapping[str, tuple[int, ...]]],
+    ) -> None:
+        self.weights = weights
         self.profile = profile
         self.custom = custom
         self.input_shapes = input_shapes
@@ -169,7 +178,7 @@ class _Builder:
             )
             return Statement(here, layer, call, inputs, None, program, program.outputs, never_trains)
         try:
-            piece = self._piece(Site(layer, call, inputs, self.profile))
+            piece = self._piece(Site(layer, call, inputs, self.profile), here)
             outputs = (_output(layer, inputs, piece),)
             _check_runs(piece, inputs, outputs[0])
             if self.pieces.setdefault(here, piece) != piece:
@@ -197,12 +206,12 @@ class _Builder:
     def _never_trains(self, call: Call) -> bool:
         return self.profile.call_argument_training_holds and call.keywords.get("training") in (False, 0)
 
-    def _piece(self, site: Site) -> Piece:
+    def _piece(self, site: Site, path: LayerPath) -> Piece:
         layer = site.layer
         for name in (layer.name, layer.class_name):
             if name in self.custom:
                 self.used.add(name)
-                return custom_piece(site, self.custom[name])
+                return custom_piece(site, self.custom[name], self.weights.get(path, {}))
         if layer.package is not None or layer.class_name not in RULES:
             named = layer.class_name if layer.package is None else f"{layer.package}>{layer.class_name}"
             raise NoRule(f"there is no rule for {shown(named)}")
@@ -233,7 +242,8 @@ def _all_of(refusals: Mapping[tuple[str, str], Mapping[str, None]], unseen: int)
     behind = f" ({unseen} behind them not judged: what they take is not known)" if unseen else ""
     return (
         f"{count} of the model's layers cannot be converted: {'; '.join(said)}{behind}. A function of yours "
-        "that does the same may stand for a layer: --custom LAYER=package.module:function"
+        "that does the same may stand for a layer: --custom LAYER=package.module:function; it takes the "
+        "layer's inputs and, behind them, its weights"
     )
 
 

@@ -164,6 +164,34 @@ def _code(keras):
     return model, None, 0
 
 
+def _weighing(keras):
+    """A layer of the author's own with weights, in a net that is trained."""
+    layers = keras.layers
+
+    class Weighing(layers.Layer):
+        def build(self, shape):
+            add = self.add_weight
+            self.gamma = add(name="gamma", shape=(shape[-1],), initializer="ones")
+            self.beta = add(name="beta", shape=(1, shape[-1]), initializer="zeros")
+            super().build(shape)
+
+        def call(self, x):
+            return x * self.gamma + self.beta
+
+    model = keras.Sequential(
+        [
+            layers.Input((9, 9, 2)),
+            layers.Flatten(),
+            layers.Dense(6, activation="tanh"),
+            Weighing(name="weighing"),
+            layers.Dense(4, activation="softmax"),
+        ],
+        name="weighing",
+    )
+    model.compile(_optimizer(keras, "Adam", learning_rate=0.01), "sparse_categorical_crossentropy")
+    return model, (9, 9, 2), 4
+
+
 def _v3(keras):
     """v3 of the record, in the size of training_cases.py."""
     return v3.build(keras, training_cases.CLASSES, training_cases.IMAGE_SIZE), None, 0
@@ -233,4 +261,5 @@ CASES = {
     "slotless": _slotless,
     "code": _code,
     "v3": _v3,
+    "weighing": _weighing,
 }

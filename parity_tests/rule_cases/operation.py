@@ -26,6 +26,11 @@ def _functions(keras: Any) -> Any:
     return tensorflow
 
 
+def _mean_like(tensor: Any) -> np.ndarray:
+    """As a first argument it has to be of the tensor's dtype."""
+    return _MEAN.astype(getattr(tensor.dtype, "name", tensor.dtype))
+
+
 _ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "silu", "softplus", "softsign", "elu", "selu", "gelu")
 # Alike in both.
 _BOTH: dict[str, _Function] = {
@@ -56,8 +61,8 @@ _BOTH: dict[str, _Function] = {
     "stack1": lambda ops, x: ops.stack([x[0], x[1], x[0]], axis=1),
     "stack of channels": lambda ops, x: ops.stack([x[0][..., place] for place in (2, 1, 0)], axis=-1),
     "x-mean_div_std": lambda ops, x: (x[0] / 255.0 - _MEAN) / _DEVIATION,
-    "array-x": lambda ops, x: ops.subtract(_MEAN, x[0]),
-    "array_div_x": lambda ops, x: ops.divide(_MEAN, x[0] * x[0] + 1.0),
+    "array-x": lambda ops, x: ops.subtract(_mean_like(x[0]), x[0]),
+    "array_div_x": lambda ops, x: ops.divide(_mean_like(x[0]), x[0] * x[0] + 1.0),
     "array by row": lambda ops, x: x[0] * _MEAN[:3, None],
     "array of an example": lambda ops, x: x[0] * _WHOLE,
     "array broadcasts": lambda ops, x: x[0][:, :1] + _WHOLE,

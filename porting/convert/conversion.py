@@ -65,7 +65,11 @@ def convert_file(
         RuntimeError: The source gives something else than its program: a defect of ours.
     """
     try:
-        program = program_of(file.graph, profile, custom, input_shapes)
+        shapes = {
+            path: {name: array.shape for name, array in arrays.items()}
+            for path, arrays in file.weights.items()
+        }
+        program = program_of(file.graph, profile, custom, input_shapes, shapes)
         tensors = carried(file, program)
     except KerasFileError as error:
         raise KerasFileError(f"{file.path}: {error}") from error
@@ -121,7 +125,8 @@ def _loaded(text: str, source: ModelSource, tensors: Mapping[LayerPath, Mapping[
 @torch.no_grad()
 def _check_same(net: nn.Module, source: ModelSource, unfolded: Interpreter, program: Program) -> None:
     """Compares the source with its program, bit for bit."""
-    dtype = next((tensor.dtype for tensor in net.parameters()), torch.float32)
+    stated = (tensor.dtype for tensor in net.state_dict().values() if tensor.is_floating_point())
+    dtype = next(stated, torch.float32)
     inputs = tuple(tensor.to(dtype) for tensor in example_inputs(program))
     given = net.probabilities(*inputs) if source.gives_logits else net(*inputs)  # type: ignore[operator]
     given = given if isinstance(given, tuple) else (given,)

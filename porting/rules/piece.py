@@ -61,6 +61,13 @@ class Value:
         return self.order.index(keras_axis % len(self.shape))
 
 
+class Name(str):
+    """An argument that is a name in the source, not a value."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 @dataclass(frozen=True)
 class Make:
     """The making of a module: `nn.Conv2d(3, 32, 3, padding=1)`.
@@ -164,7 +171,7 @@ class Piece:
         differences: Numbers of docs/differences.md that the code takes care of.
         notes: Sentences on what is not carried over, for the README.
         shape: The output's, in Keras's order, where porting/output_shapes.py does not know it.
-        custom: The user's own function that `merge` calls, if it does.
+        custom: The user's own function that `merge` or a step calls, if they do.
         takes: Without a merge: the inputs that the first step takes, in its order; (): all.
         loops_over: Keras's axis of the input that the code goes through step by step, if it does.
     """
