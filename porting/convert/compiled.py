@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from lightning_impl.keras_semantics.schedules import schedule_from_keras_config
 from parity_common.command_errors import UserError
 from porting.carried_weights import layers_of
 from porting.carry_over.net import trained_in_file
-from porting.carry_over.optimizer import KerasOptimizerFound, optimizer_of
+from porting.carry_over.optimizer import KerasOptimizerFound, is_of_tf_2_11, optimizer_of
 from porting.convert.conversion import Conversion
 from porting.emit.state import module_of
 from porting.graph import Layer, LayerPath
@@ -101,10 +101,29 @@ def compiled_of(conversion: Conversion, profile: Profile) -> Compiled:
         _add_loss(found, conversion, profile)
         _add_optimizer(found, conversion)
         _add_accuracy(found, conversion)
+    found.left += _policies(conversion.file)
     layers = dict(conversion.file.graph.walk())
     for path, _ in layers_of(conversion.program):
         _add_layer(found, conversion, path, layers, profile)
     return found
+
+
+def _policies(file: KerasFile) -> Iterator[str]:
+    """The policies of mixed precision, under which Keras computes in another dtype than its weights have."""
+    stated = {_policy(layer.config.get("dtype")) for _, layer in file.graph.walk()}
+    for policy in sorted(name for name in stated if name.startswith("mixed_")):
+        precision = "16-mixed" if policy == "mixed_float16" else "bf16-mixed"
+        yield (
+            f"The policy {policy}: model.py computes in float32, in which it was compared; "
+            f'Trainer(precision="{precision}") trains as mixed.'
+        )
+
+
+def _policy(stated: Any) -> str:
+    """A layer's dtype policy by its name: a word, or an object (DTypePolicy, Policy, PolicyV1)."""
+    config = stated.get("config") if isinstance(stated, Mapping) else None
+    name = config.get("name") if isinstance(config, Mapping) else stated
+    return name if isinstance(name, str) else ""
 
 
 def _add_accuracy(found: Compiled, conversion: Conversion) -> None:
@@ -153,12 +172,16 @@ def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None
     assert conversion.file.training is not None
     stated = conversion.file.training.loss
     outputs = len(conversion.program.outputs)
-    if (
-        outputs > 1
-        or stated is None
-        or conversion.file.training.loss_weights not in (None, [], [1], [1.0], 1)
-    ):
-        found.left.append(f"The loss: the model has {outputs} outputs or a weighed loss; write it yourself.")
+    weights = conversion.file.training.loss_weights
+    why = ""
+    if outputs > 1:
+        why = f"the model has {outputs} outputs"
+    elif stated in (None, [], {}):
+        why = "compile() was given none"
+    elif weights not in (None, [], [1], [1.0], 1):
+        why = f"it is weighted by {shown(weights)}"
+    if why:
+        found.left.append(f"The loss: {why}. It is an argument of the training.")
         return
     name, config = _name_of(_single(stated))
     reduction = config.pop("reduction", None)
@@ -196,7 +219,7 @@ def _optimizer_anew(file: KerasFile) -> KerasOptimizerFound:
     training = file.training
     if training is None or training.optimizer is None:
         raise UserError("the file does not say which")
-    is_legacy = file.keras_version.startswith(("1", "2")) and "jit_compile" not in training.optimizer_config
+    is_legacy = file.keras_version.startswith(("1", "2")) and not is_of_tf_2_11(file, training)
     # TF 2.11 to 2.15 has the optimizers that Keras 3 has.
     profile = TF24 if is_legacy else KERAS3
     name, arguments = name_and_arguments(training.optimizer, training.optimizer_config, profile)

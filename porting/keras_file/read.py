@@ -139,9 +139,10 @@ def _read_parts(
     weights = weights_in_objects(contents, graph)
     training = _training(stated.get("compile_config"))
     order = TF211_ORDER if version.startswith("2") else KERAS3_ORDER
-    optimizer = state_in_numbers(
-        numbered_arrays(contents, "optimizer/vars/"), graph, weights, training, order
-    )
+    # Inside that of mixed_float16 stands the optimizer itself.
+    places = ("optimizer/inner_optimizer/vars/", "optimizer/_optimizer/vars/", "optimizer/vars/")
+    numbered = next(filter(None, (numbered_arrays(contents, place) for place in places)), [])
+    optimizer = state_in_numbers(numbered, graph, weights, training, order)
     return KerasFile(path, kind, version, None, graph, _in_order(graph, weights), training, optimizer)
 
 

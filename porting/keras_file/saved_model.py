@@ -113,7 +113,12 @@ class Checkpoint:
 
     def _optimizer(self) -> _Node | None:
         number = self._nodes[0].children.get("optimizer")
-        return None if number is None else self._nodes[number]
+        if number is None:
+            return None
+        # Inside that of mixed_float16 stands the optimizer itself.
+        children = self._nodes[number].children
+        number = children.get("inner_optimizer", children.get("_optimizer", number))
+        return self._nodes[number]
 
     def _take(self, graph: Graph, node: _Node, path: LayerPath) -> None:
         # A Sequential's own list of layers leaves the InputLayer out.
