@@ -493,6 +493,10 @@ def custom_objects(keras):
                 if hasattr(module, name):
                     found.setdefault(name, getattr(module, name))
     # The efficientnet package's, made for a Dropout whose noise_shape held no None.
+    # What Keras 3 calls TensorFlow's own activations, in whose source they have these names.
+    for name in ("softmax", "log_softmax"):
+        if hasattr(keras.activations, name):
+            found[f"{name}_v2"] = getattr(keras.activations, name)
     found["FixedDropout"] = type("FixedDropout", (keras.layers.Dropout,), {})
     return found
 
