@@ -276,7 +276,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "checkpoint_by_its_name": (_checkpoint("cp.ckpt"), "it holds weights, no model"),
     "checkpoint_index": (_checkpoint("cp.ckpt.index"), "it holds weights, no model"),
-    "checkpoint_data": (_checkpoint("cp.ckpt.data-00000-of-00001"), r"load_weights\('.*/cp.ckpt'\)"),
+    "checkpoint_data": (_checkpoint("cp.ckpt.data-00000-of-00001"), r'load_weights\("cp.ckpt"\)'),
     "checkpoint_folder": (_checkpoint(""), "it holds weights, no model"),
     "checkpoint_of_a_saved_model": (_checkpoint("variables/cp.ckpt.index"), "name its folder, "),
     "metadata_empty": (lambda folder: _saved_model(folder, {"keras_metadata.pb": b""}), "describes no model"),

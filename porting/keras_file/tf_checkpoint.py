@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from porting.keras_file.problems import shown
+
 _PART = re.compile(r"(?P<prefix>.+)\.(index|data-\d{5}-of-\d{5})")
 
 
@@ -19,9 +21,10 @@ def what_checkpoint(path: Path) -> str | None:
         return None
     if prefix.parent.name == "variables" and (prefix.parent.parent / "saved_model.pb").is_file():
         return f"is a part of a SavedModel: name its folder, {prefix.parent.parent}"
+    name = shown(prefix.name)
     return (
-        f"is a TensorFlow checkpoint ({prefix.name}.index and {prefix.name}.data-…): it holds weights, no model. "
-        f"Build the model in Keras, then model.load_weights({str(prefix)!r}) and model.save('model.h5')"
+        f"is a TensorFlow checkpoint ({name}.index, {name}.data-…): it holds weights, no model. Build the "
+        f'model in Keras, then model.load_weights("{name}") and model.save("model.h5")'
     )
 
 
@@ -31,16 +34,14 @@ def _prefix(path: Path) -> Path | None:
         inside = sorted(each for each in path.glob("*.index") if _has_data(each.with_suffix("")))
         return inside[-1].with_suffix("") if inside else None
     match = _PART.fullmatch(path.name)
+    if match is None and path.exists():
+        return None
     found = path.with_name(match["prefix"]) if match else path
-    is_part = match is not None or not path.exists()
-    return (
-        found if is_part and found.with_name(f"{found.name}.index").is_file() and _has_data(found) else None
-    )
+    has_index = found.with_name(f"{found.name}.index").is_file()
+    return found if has_index and _has_data(found) else None
 
 
 def _has_data(prefix: Path) -> bool:
-    return any(prefix.parent.glob(f"{_escaped(prefix.name)}.data-*"))
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
+    # Brackets and stars of a name mean themselves.
+    escaped = re.sub(r"([*?\[])", r"[\1]", prefix.name)
+    return any(prefix.parent.glob(f"{escaped}.data-*"))
