@@ -10,6 +10,7 @@ from parity_tests import proof_cases
 from parity_tests.proof_cases import recorded
 from parity_tests.test_proof import faulty, proven
 from porting.graph import Layer
+from porting.keras_file.model_config import OPERATION
 from porting.proof import residuals
 from porting.proof.precision import rounds
 from porting.proof.residuals import ROUNDED
@@ -35,6 +36,13 @@ def _object(class_name: str, config: Any) -> dict[str, Any]:
         ("Dense", {"activation": "gelu"}, True),
         ("LSTM", {"activation": "tanh", "recurrent_activation": "hard_sigmoid"}, True),
         ("Dense", {"activation": "relu"}, False),
+        # Functions on tensors.
+        ("TFOpLambda", {"function": "nn.leaky_relu"}, True),
+        ("TFOpLambda", {"function": "nn.gelu"}, True),
+        ("TFOpLambda", {"function": "nn.relu"}, False),
+        (f"{OPERATION}LeakyRelu", {}, True),
+        (f"{OPERATION}HardSigmoid", {}, True),
+        (f"{OPERATION}Relu", {}, False),
         # Layers, and functions, given as objects.
         ("Conv2D", {"activation": _object("LeakyReLU", {"negative_slope": 0.1})}, True),
         ("Conv2D", {"activation": _object("LeakyReLU", {"negative_slope": 0.25})}, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile
+from porting.keras_file.model_config import OPERATION
 from porting.proof.port import Run
 from porting.proof.recording import FLOAT64, Recording
 from porting.proof.residuals import FORWARD, ROUNDED, apart, typical_norm
@@ -85,6 +87,12 @@ def rounds(layer: Layer) -> bool:
         return True
     # What acts in it: the layer itself, and its activations.
     acting: list[tuple[Any, Any]] = [(layer.class_name, layer.config)]
+    if layer.class_name.startswith(OPERATION):
+        name = layer.class_name.removeprefix(OPERATION)
+        acting.append((re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), {}))
+    if isinstance(function := layer.config.get("function"), str):
+        # TFOpLambda's, such as "nn.leaky_relu".
+        acting.append((function.rpartition(".")[2], {}))
     for key in ("activation", "recurrent_activation"):
         stated = layer.config.get(key)
         if isinstance(stated, Mapping):
