@@ -482,14 +482,22 @@ def custom_objects(keras):
     found = {"relu6": lambda tensor: keras.activations.relu(tensor, max_value=6.0)}
     # tf.keras is a name of it alone, under which no such module can be imported.
     package = keras.Model.__module__.split(".")[0]
-    for home in (".src.applications.convnext", ".applications.convnext"):
-        try:
-            module = importlib.import_module(package + home)
-        except ImportError:
-            continue
-        for name in ("LayerScale", "StochasticDepth"):
-            if hasattr(module, name):
-                found.setdefault(name, getattr(module, name))
+    homes = {"convnext": ("LayerScale", "StochasticDepth"), "inception_resnet_v2": ("CustomScaleLayer",)}
+    for home, names in homes.items():
+        for place in (".src.applications.", ".applications."):
+            try:
+                module = importlib.import_module(package + place + home)
+            except ImportError:
+                continue
+            for name in names:
+                if hasattr(module, name):
+                    found.setdefault(name, getattr(module, name))
+    # The efficientnet package's, made for a Dropout whose noise_shape held no None.
+    # What Keras 3 calls TensorFlow's own activations, in whose source they have these names.
+    for name in ("softmax", "log_softmax"):
+        if hasattr(keras.activations, name):
+            found[f"{name}_v2"] = getattr(keras.activations, name)
+    found["FixedDropout"] = type("FixedDropout", (keras.layers.Dropout,), {})
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from porting.convert.command import profile_of
 from porting.convert.compiled import compiled_of
 from porting.convert.conversion import convert_file
 from porting.convert.folder import new_folder, write_conversion
+from porting.custom import parse_custom
 from porting.keras_file import read_keras_file
 
 SUFFIXES = {"tf2.4": "h5", "keras3": "keras"}
@@ -48,9 +49,11 @@ def converted(keras_files: Made, tmp_path_factory: pytest.TempPathFactory) -> Ma
     return make
 
 
-def convert(path: Path, out: Path, plain: bool = False, name: str = "model") -> None:
+def convert(
+    path: Path, out: Path, plain: bool = False, name: str = "model", custom: Sequence[str] = ()
+) -> None:
     file = read_keras_file(path)
     profile = profile_of(file)
-    conversion = convert_file(file, profile, name)
+    conversion = convert_file(file, profile, name, parse_custom(custom))
     with new_folder(out, overwrite=False) as folder:
         write_conversion(folder, conversion, compiled_of(conversion, profile), profile, plain)

@@ -18,6 +18,8 @@ from parity_tests.keras_file_makers import describe_here
 from parity_tests.keras_oracle import ask_keras_for_files
 from parity_tests.rule_cases.case import Case, draw_cotangent
 from porting.carried_weights import carried
+from porting.convert.conversion import checked_net
+from porting.emit.model_source import model_source
 from porting.interpreter import Interpreter, turn
 from porting.keras_file import hdf5, read_keras_file
 from porting.program import Program, program_of
@@ -80,11 +82,14 @@ class Port:
 
     @classmethod
     def of(cls, path: Path, profile: str, dtype: str) -> Port:
-        """Reads a file and carries it over, in evaluation."""
+        """Reads a file and carries it over, in evaluation; the source written of it gives the same."""
         file = read_keras_file(path)
         program = program_of(file.graph, PROFILES[profile])
         with _default(DTYPES[dtype]):
-            net = Interpreter(program, carried(file, program))
+            tensors = carried(file, program)
+            net = Interpreter(program, tensors)
+            source = model_source(program, "Case", "a case")
+            checked_net(source.text, source, tensors, program)
         return cls(program, net.eval())
 
     def run(self, given: list[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from porting.__main__ import main
 from porting.convert.command import profile_of
 from porting.convert.conversion import convert_file
 from porting.converted_port import LAYERS_FILE
+from porting.custom import parse_custom
 from porting.keras_file import read_keras_file
 from porting.replay import load_port
 from porting.tolerances import ROUND_OFF, TOLERANCES
@@ -250,6 +252,27 @@ def test_custom_functions_stand_for_code(
     assert main([*command, *custom]) == 3
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_custom_function_takes_the_weights_of_its_layer(
+    keras_files: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    (tmp_path / "own_weighing.py").write_text(
+        "def weighing(x, gamma, beta):\n    return x * gamma + beta\n\n\ndef weightless(x):\n    return x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    files, out, suffix = keras_files("weighing", profile, "float64"), tmp_path / "out", SUFFIXES[profile]
+    custom = ["Weighing=own_weighing:weighing"]
+    convert(files / f"model.{suffix}", out, custom=custom)
+    # Its weights are trained, with the optimizer's state of the file.
+    ours = trained_on(out, "slotless")
+    for name, theirs in state_after(files, suffix, custom).items():
+        assert float((ours[name] - theirs).abs().max() / theirs.abs().max()) < SAME, name
+    with pytest.raises(UserError, match=r"takes the layer's weights .* \(6,\), .* \(1, 6\)"):
+        convert(files / f"model.{suffix}", tmp_path / "no", custom=["weighing=own_weighing:weightless"])
+    with pytest.raises(UserError, match="and, behind them, its weights"):
+        convert(files / f"model.{suffix}", tmp_path / "no")
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
@@ -345,10 +368,10 @@ def test_converted_folder_is_the_port_of_an_audit(converted: Made) -> None:
         load_port(str(REPOSITORY))
 
 
-def state_after(folder: Path, suffix: str) -> dict[str, torch.Tensor]:
+def state_after(folder: Path, suffix: str, custom: Sequence[str] = ()) -> dict[str, torch.Tensor]:
     """The state of the converted model that Keras saved at the end."""
     file = read_keras_file(folder / f"after.{suffix}")
-    net = convert_file(file, profile_of(file), "model").net
+    net = convert_file(file, profile_of(file), "model", parse_custom(custom)).net
     return {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
 
 

@@ -132,6 +132,22 @@ def _unlisted(file: h5py.File) -> None:
 
 SOUND_ARCHIVE_WEIGHTS = weights_h5(FUNCTIONAL_WEIGHTS)
 
+
+def _checkpoint(named: str) -> Maker:
+    """The files of `model.save_weights("cp.ckpt")`, alone or as a SavedModel's."""
+
+    def make(folder: Path) -> Path:
+        place = (folder / named).parent if named else folder
+        place.mkdir(exist_ok=True)
+        if place.name == "variables":
+            (folder / "saved_model.pb").write_bytes(b"x")
+        for name in ("cp.ckpt.index", "cp.ckpt.data-00000-of-00001"):
+            (place / name).write_bytes(b"x" * 100)
+        return folder / named
+
+    return make
+
+
 REFUSED: dict[str, tuple[Maker, str]] = {
     "missing": (lambda folder: folder / "none.h5", "cannot be opened: No such file"),
     "empty": (_bytes(b""), "is empty"),
@@ -258,6 +274,11 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda folder: _saved_model(folder, {"keras_metadata.pb": b"\x0a\xff\x01"}),
         "protocol buffer message in it is damaged",
     ),
+    "checkpoint_by_its_name": (_checkpoint("cp.ckpt"), "it holds weights, no model"),
+    "checkpoint_index": (_checkpoint("cp.ckpt.index"), "it holds weights, no model"),
+    "checkpoint_data": (_checkpoint("cp.ckpt.data-00000-of-00001"), r'load_weights\("cp.ckpt"\)'),
+    "checkpoint_folder": (_checkpoint(""), "it holds weights, no model"),
+    "checkpoint_of_a_saved_model": (_checkpoint("variables/cp.ckpt.index"), "name its folder, "),
     "metadata_empty": (lambda folder: _saved_model(folder, {"keras_metadata.pb": b""}), "describes no model"),
 }
 

@@ -12,7 +12,7 @@ import torch
 from conftest import DTYPES, PROFILES
 
 from lightning_impl.keras_semantics.constraints import constraint_from_keras_config
-from lightning_impl.keras_semantics.losses import loss_from_keras_config
+from lightning_impl.keras_semantics.losses import ALIASES, loss_from_keras_config
 from lightning_impl.keras_semantics.profile import PROFILES as PROFILE_OF
 from lightning_impl.keras_semantics.regularizers import regularizer_from_keras_config
 from parity_common.command_errors import UserError
@@ -132,6 +132,15 @@ def test_regularisers_and_constraints_are_keras(profile: str) -> None:
         keras = theirs[str(number)]
         residual = np.abs(rule(torch.from_numpy(weight)).numpy() - keras).max() / np.abs(keras).max()
         assert residual <= 1e-15, (name, arguments, residual)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_aliases_are_keras(profile: str) -> None:
+    words = [*ALIASES, *(word.upper() for word in ("bce", "kld", "mae", "mape", "mse", "msle"))]
+    theirs = ask_keras("losses.names", profile, words=words)["names"]
+    known = {word: name for word, name in zip(words, map(str, theirs), strict=True) if name}
+    assert {"mse", "MAE", "bce", "kld", "msle", "mape"} <= set(known)
+    assert {word: ALIASES[word.lower()] for word in known} == known
 
 
 @pytest.mark.parametrize(

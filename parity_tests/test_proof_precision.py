@@ -10,10 +10,15 @@ from parity_tests import proof_cases
 from parity_tests.proof_cases import recorded
 from parity_tests.test_proof import faulty, proven
 from porting.graph import Layer
+from porting.keras_file.model_config import OPERATION
 from porting.proof import residuals
 from porting.proof.precision import rounds
 from porting.proof.residuals import ROUNDED
 from porting.proof.verdict import GRADIENTS, LAYERS
+
+
+def _object(class_name: str, config: Any) -> dict[str, Any]:
+    return {"module": "keras", "class_name": class_name, "config": config}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +36,21 @@ from porting.proof.verdict import GRADIENTS, LAYERS
         ("Dense", {"activation": "gelu"}, True),
         ("LSTM", {"activation": "tanh", "recurrent_activation": "hard_sigmoid"}, True),
         ("Dense", {"activation": "relu"}, False),
+        # Functions on tensors.
+        ("TFOpLambda", {"function": "nn.leaky_relu"}, True),
+        ("TFOpLambda", {"function": "nn.gelu"}, True),
+        ("TFOpLambda", {"function": "nn.relu"}, False),
+        (f"{OPERATION}LeakyRelu", {}, True),
+        (f"{OPERATION}HardSigmoid", {}, True),
+        (f"{OPERATION}Relu", {}, False),
+        # Layers, and functions, given as objects.
+        ("Conv2D", {"activation": _object("LeakyReLU", {"negative_slope": 0.1})}, True),
+        ("Conv2D", {"activation": _object("LeakyReLU", {"negative_slope": 0.25})}, False),
+        ("Dense", {"activation": _object("ReLU", {"max_value": 6.1})}, True),
+        ("Dense", {"activation": _object("function", "gelu")}, True),
+        ("Dense", {"activation": _object("function", "relu")}, False),
+        ("Activation", {"activation": _object("LeakyReLU", {"alpha": 0.1})}, True),
+        ("GRU", {"recurrent_activation": _object("function", "hard_sigmoid")}, True),
     ],
 )
 def test_layer_rounds_what_float32_cannot_hold(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from parity_common.command_errors import UserError, did_you_mean
-from porting.rules.piece import Piece, Refused, Site, known
+from porting.rules.piece import Carry, Make, Name, Piece, Refused, Site, Step, known
 
 _SPEC = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<module>[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)", re.ASCII)
 
@@ -24,7 +24,8 @@ class Custom:
     Attributes:
         name: The layer's or its class's.
         module: Where the function is.
-        function: Its name. It takes and gives tensors as torch has them, images `(N, C, H, W)`.
+        function: Its name. It takes and gives tensors as torch has them, images `(N, C, H, W)`; the layer's
+            weights come behind them, as Keras has them.
     """
 
     name: str
@@ -66,8 +67,13 @@ def parse_custom(words: Iterable[str]) -> dict[str, Custom]:
     return found
 
 
-def custom_piece(site: Site, custom: Custom) -> Piece:
+def custom_piece(site: Site, custom: Custom, weights: Mapping[str, tuple[int, ...]]) -> Piece:
     """The function in the layer's place; its output's shape is found by calling it on zeros.
+
+    Args:
+        site: The layer.
+        custom: The function.
+        weights: The shapes of the layer's weights by their names, which the function takes behind the inputs.
 
     Raises:
         Refused: It raises, gives something else than a tensor, or another number of examples.
@@ -81,9 +87,12 @@ def custom_piece(site: Site, custom: Custom) -> Piece:
     function = custom.load()
     try:
         with torch.no_grad():
-            given = function(*(torch.zeros(size) for size in sizes))
+            given = function(*(torch.zeros(size) for size in (*sizes, *weights.values())))
     except Exception as error:
-        raise Refused(f"{custom.module}:{custom.function} raises {type(error).__name__}: {error}") from error
+        more = f" (behind its inputs it takes the layer's weights {_listed(weights)})" if weights else ""
+        raise Refused(
+            f"{custom.module}:{custom.function} raises {type(error).__name__}: {error}{more}"
+        ) from error
     if not isinstance(given, Tensor) or given.dim() == 0 or given.shape[0] != examples:
         raise Refused(
             f"{custom.module}:{custom.function} gives no tensor with the {examples} examples it took"
@@ -93,11 +102,20 @@ def custom_piece(site: Site, custom: Custom) -> Piece:
     torch_shape = (None, *given.shape[1:])
     shape = tuple(torch_shape[order.index(axis)] for axis in range(given.dim()))
     places = ", ".join(f"{{{place}}}" for place in range(len(site.inputs)))
+    attributes = {name: f"weight_{re.sub(r'[^0-9A-Za-z_]', '_', name)}" for name in weights}
+    shapes = {attributes[name]: shape for name, shape in weights.items()}
+    step = Step(Make("WithWeights", {"function": Name(custom.function)}, shapes))
     return Piece(
-        merge=f"{custom.function}({places})",
+        steps=(step,) if weights else (),
+        merge=None if weights else f"{custom.function}({places})",
+        weights={name: Carry(attribute) for name, attribute in attributes.items()},
         orders=tuple(value.order for value in site.inputs),
         order=order,
         notes=(f"is your own {custom.module}:{custom.function}, of which nothing is known here",),
         shape=shape,
         custom=custom,
     )
+
+
+def _listed(weights: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in weights.items())

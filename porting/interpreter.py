@@ -99,7 +99,7 @@ def _inverse(order: Order) -> tuple[int, ...]:
 def _made(piece: Piece, tensors: Mapping[str, Tensor]) -> nn.Sequential:
     modules = []
     for step in piece.steps:
-        module = make_module(step.make)
+        module = make_module(step.make, piece.custom)
         if not step.suffix and tensors:
             # The tensors are the file's own: nothing is copied.
             missing = module.load_state_dict(dict(tensors), strict=False, assign=True).missing_keys

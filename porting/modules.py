@@ -9,21 +9,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from porting.helpers import HELPERS
-from porting.rules.piece import Make, Piece
+from porting.rules.piece import CustomFunction, Make, Piece
 
 NAMES = {"torch": torch, "nn": nn, "F": F, **HELPERS}
 """What the source of a module or of an expression may name."""
 
 
-def make_module(make: Make) -> nn.Module:
-    """Makes a module as the source of a converted model does; what it holds from a file are literals."""
-    return eval(make.source(), dict(NAMES))
+def make_module(make: Make, custom: CustomFunction | None = None) -> nn.Module:
+    """Makes a module as the source of a converted model does; what it holds from a file are literals.
+
+    Args:
+        make: The making.
+        custom: The function of the user's own that it names, if it does.
+    """
+    own = {} if custom is None else {custom.function: custom.load()}
+    return eval(make.source(), {**NAMES, **own})
 
 
 def make_empty(piece: Piece) -> list[nn.Module]:
     """The modules of a piece without memory: for their shapes, and to see that they can be made."""
     with torch.device("meta"):
-        return [make_module(step.make) for step in piece.steps]
+        return [make_module(step.make, piece.custom) for step in piece.steps]
 
 
 def match_buffers(module: nn.Module) -> None:

@@ -270,6 +270,7 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("UpSampling1D", "UpSampling2D", "UpSampling3D"), _upsampled),
     **dict.fromkeys(("Resizing", "CenterCrop", "RandomCrop"), _resized),
     **dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"), _merged),
+    "CustomScaleLayer": _merged,
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
     "Concatenate": _concatenated,
     "Dense": _dense,

@@ -17,7 +17,7 @@ from porting.keras_file.problems import KerasFileError, shown
 from porting.modules import make_empty, run_piece
 from porting.output_shapes import Shape, layer_shape, stated_shape
 from porting.rules import RULES
-from porting.rules.piece import Piece, Refused, Site, Value, channels_first_order, keras_order
+from porting.rules.piece import NoRule, Piece, Refused, Site, Value, channels_first_order, keras_order
 
 # Where the file leaves a side open: every network of keras.applications takes it.
 EXAMPLES, OPEN_SIDE = 2, 96
@@ -94,6 +94,7 @@ def program_of(
     profile: Profile,
     custom: Mapping[str, Custom] | None = None,
     input_shapes: Sequence[Shape] = (),
+    weights: Mapping[LayerPath, Mapping[str, tuple[int, ...]]] | None = None,
 ) -> Program:
     """The torch statements of a model.
 
@@ -102,6 +103,7 @@ def program_of(
         profile: The Keras generation whose rules hold.
         custom: Functions of the user's own by the name of a layer or of a class.
         input_shapes: Keras's shape of each input without the batch axis, in the place of the file's.
+        weights: The shapes of each layer's weights, which a function of the user's own takes.
 
     Raises:
         CannotConvert: Names every layer that has no rule or is refused by it, and why.
@@ -112,14 +114,24 @@ def program_of(
         raise UserError(
             f"{len(input_shapes)} input shapes are given, the model has {len(graph.inputs)} inputs"
         )
-    return _Builder(profile, custom or {}, input_shapes).build(graph)
+    return _Builder(profile, custom or {}, input_shapes, weights or {}).build(graph)
 
 
 class _Builder:
-    def __init__(self, profile: Profile, custom: Mapping[str, Custom], input_shapes: Sequence[Shape]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        custom: Mapping[str, Custom],
+        input_shapes: Sequence[Shape],
+        weights: Mapping[LayerPath, Mapping[str, tuple[int, ...]]],
+    ) -> None:
+        self.weights = weights
         self.profile = profile
         self.custom = custom
         self.input_shapes = input_shapes
+        # What comes behind a refused layer whose output's shape is not known: its own refusal tells nothing.
+        self.unsure: set[tuple[LayerPath, TensorRef]] = set()
+        self.unseen: set[LayerPath] = set()
         # By class and reason: the layers. A shared layer is refused once a call.
         self.refusals: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         # What a layer became at its first call.
@@ -130,7 +142,7 @@ class _Builder:
     def build(self, graph: Graph) -> Program:
         program = self._program(graph, None, ())
         if self.refusals:
-            raise CannotConvert(_all_of(self.refusals))
+            raise CannotConvert(_all_of(self.refusals, len(self.unseen)))
         for name in self.custom.keys() - self.used:
             known = [layer.name for _, layer in graph.walk()]
             raise UserError(f"--custom {name}: the model has no such layer{did_you_mean(name, known)}")
@@ -154,11 +166,19 @@ class _Builder:
         layer, here = graph.layer(call.layer), (*path, call.layer)
         inputs = tuple(_value(values, ref) for ref in call.inputs)
         never_trains = self._never_trains(call)
+        is_unsure = any((path, ref) in self.unsure for ref in call.inputs)
         if layer.graph is not None:
+            if is_unsure:
+                self.unsure.update((here, ref) for ref in layer.graph.inputs)
             program = self._program(layer.graph, inputs, here)
+            self.unsure.update(
+                (path, TensorRef(call.layer, call.number, number))
+                for number, ref in enumerate(layer.graph.outputs)
+                if (here, ref) in self.unsure
+            )
             return Statement(here, layer, call, inputs, None, program, program.outputs, never_trains)
         try:
-            piece = self._piece(Site(layer, call, inputs, self.profile))
+            piece = self._piece(Site(layer, call, inputs, self.profile), here)
             outputs = (_output(layer, inputs, piece),)
             _check_runs(piece, inputs, outputs[0])
             if self.pieces.setdefault(here, piece) != piece:
@@ -170,22 +190,31 @@ class _Builder:
         except (*_WRONG_VALUES, Refused) as refusal:
             if not isinstance(refusal, Refused):
                 refusal = Refused(f"its config holds a value that no Keras writes ({shown(str(refusal))})")
-            self.refusals[shown(layer.class_name), str(refusal)][shown("/".join(here))] = None
-            piece, outputs = Piece(), (_as_if(layer, inputs),)
+            if is_unsure and not isinstance(refusal, NoRule):
+                self.unseen.add(here)
+            else:
+                self.refusals[shown(layer.class_name), str(refusal)][shown("/".join(here))] = None
+            # What a refused layer gives, as far as it is known: the layers behind it are looked at, too.
+            shape = layer_shape(layer, [value.shape for value in inputs])
+            is_unsure |= shape is None
+            shape = shape or inputs[0].shape
+            piece, outputs = Piece(), (Value(shape, keras_order(len(shape))),)
+        if is_unsure:
+            self.unsure.add((path, TensorRef(call.layer, call.number)))
         return Statement(here, layer, call, inputs, piece, None, outputs, never_trains)
 
     def _never_trains(self, call: Call) -> bool:
         return self.profile.call_argument_training_holds and call.keywords.get("training") in (False, 0)
 
-    def _piece(self, site: Site) -> Piece:
+    def _piece(self, site: Site, path: LayerPath) -> Piece:
         layer = site.layer
         for name in (layer.name, layer.class_name):
             if name in self.custom:
                 self.used.add(name)
-                return custom_piece(site, self.custom[name])
+                return custom_piece(site, self.custom[name], self.weights.get(path, {}))
         if layer.package is not None or layer.class_name not in RULES:
             named = layer.class_name if layer.package is None else f"{layer.package}>{layer.class_name}"
-            raise Refused(f"there is no rule for {shown(named)}")
+            raise NoRule(f"there is no rule for {shown(named)}")
         piece = RULES[layer.class_name](site)
         if any(_is_endless(value) for step in piece.steps for value in step.make.arguments()):
             raise Refused("its config holds an infinite number, or none")
@@ -204,15 +233,17 @@ class _Builder:
         return Value(shape, channels_first_order(len(shape)) if is_image else keras_order(len(shape)))
 
 
-def _all_of(refusals: Mapping[tuple[str, str], Mapping[str, None]]) -> str:
+def _all_of(refusals: Mapping[tuple[str, str], Mapping[str, None]], unseen: int) -> str:
     count = sum(len(layers) for layers in refusals.values())
     said = []
     for (class_name, reason), layers in refusals.items():
         named = ", ".join(f'"{layer}"' for layer in layers)
         said.append(f"{class_name} {named}: {reason}")
+    behind = f" ({unseen} behind them not judged: what they take is not known)" if unseen else ""
     return (
-        f"{count} of the model's layers cannot be converted: {'; '.join(said)}. A function of yours that "
-        "does the same may stand for a layer: --custom LAYER=package.module:function"
+        f"{count} of the model's layers cannot be converted: {'; '.join(said)}{behind}. A function of yours "
+        "that does the same may stand for a layer: --custom LAYER=package.module:function; it takes the "
+        "layer's inputs and, behind them, its weights"
     )
 
 
@@ -270,12 +301,6 @@ def _output(layer: Layer, inputs: tuple[Value, ...], piece: Piece) -> Value:
     if shape is None or len(shape) != len(piece.order):
         raise Refused("the shape of its output does not follow from its config")
     return Value(shape, piece.order)
-
-
-def _as_if(layer: Layer, inputs: tuple[Value, ...]) -> Value:
-    """What a refused layer gives, as far as it is known: the layers behind it are looked at, too."""
-    shape = layer_shape(layer, [value.shape for value in inputs]) or inputs[0].shape
-    return Value(shape, keras_order(len(shape)))
 
 
 def _built_shape(graph: Graph, ref: TensorRef) -> Shape | None:

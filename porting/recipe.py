@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lightning_impl.compiled import CompiledModule
+from lightning_impl.keras_semantics.accuracy import Accuracy, accuracy_of_logits
 from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
 from lightning_impl.keras_semantics.constraints import constraint_from_keras_config
 from lightning_impl.keras_semantics.losses import loss_from_keras_config
@@ -37,6 +38,7 @@ class Recipe:
         module_class: The LightningModule that trains.
         schedule: The learning rate by step, from 0; None where it is a number that callbacks may change.
         drop_last: Whether an epoch leaves out a short last batch.
+        accuracy: Of what the net gives and labels.
     """
 
     loss: Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -48,6 +50,7 @@ class Recipe:
     module_class: type[CompiledModule] = CompiledModule
     schedule: Schedule | None = None
     drop_last: bool = False
+    accuracy: Callable[[Tensor, Tensor], Tensor] = accuracy_of_logits
 
 
 def recipe_of(trace: Trace) -> Recipe:
@@ -74,6 +77,7 @@ def recipe_of(trace: Trace) -> Recipe:
         _penalty(trace),
         _constrain(trace),
         schedule=schedule,
+        accuracy=Accuracy(ends_in),
     )
 
 

@@ -269,6 +269,7 @@ def compile_port(net: nn.Module, recipe: Recipe) -> CompiledModule:
         recipe.class_weight,
         None if penalty is None else lambda: penalty(net),
         None if constrain is None else lambda: constrain(net),
+        accuracy=recipe.accuracy,
     )
 
 

@@ -16,6 +16,21 @@ from torch import Tensor, nn
 from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError, did_you_mean
 
+# keras 3.15 losses/__init__.py and tf_keras 2.21 losses.py: other names of the same, in small letters.
+ALIASES = {
+    "bce": "binary_crossentropy",
+    "cosine_proximity": "cosine_similarity",
+    "huber_loss": "huber",
+    "kld": "kl_divergence",
+    "kldivergence": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "logcosh": "log_cosh",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "mse": "mean_squared_error",
+    "msle": "mean_squared_logarithmic_error",
+}
+
 # keras.backend.epsilon(): probabilities are clipped to EPSILON ... 1 - EPSILON.
 EPSILON = 1e-7
 
@@ -56,11 +71,15 @@ class CategoricalCrossentropy:
 
         Args:
             outputs: Logits, or probabilities where it clips, `(N, classes)`.
-            labels: `(N,)` int64.
+            labels: As `classes_of` takes them.
             weights: `(N,)`, or None.
         """
         logarithms = self._logarithms(outputs)
-        each = nn.functional.nll_loss(logarithms, labels, reduction="none")
+        classes = classes_of(outputs, labels)
+        if classes.dim() == 1:
+            each = nn.functional.nll_loss(logarithms, classes, reduction="none")
+        else:
+            each = -(classes * logarithms).sum(1)
         if self.label_smoothing:
             each = each * (1 - self.label_smoothing) - logarithms.mean(1) * self.label_smoothing
         return mean_over_batch(each, weights)
@@ -131,6 +150,18 @@ class MeanSquaredError:
         return mean_over_batch((outputs - targets_of(outputs, labels)).square().mean(1), weights)
 
 
+def classes_of(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Class numbers `(N,)` int64, or the targets of a crossentropy as the outputs `(N, classes)`.
+
+    Args:
+        outputs: `(N, classes)`.
+        labels: Class numbers `(N,)` or `(N, 1)`; or one-hot or other targets `(N, classes)`.
+    """
+    if labels.dim() == 2 and labels.shape == outputs.shape and outputs.shape[1] > 1:
+        return labels.to(outputs.dtype)
+    return labels.reshape(len(outputs)).long()
+
+
 def targets_of(outputs: Tensor, labels: Tensor) -> Tensor:
     """Targets of the outputs' shape `(N, outputs)`.
 
@@ -139,7 +170,7 @@ def targets_of(outputs: Tensor, labels: Tensor) -> Tensor:
         labels: Class numbers `(N,)`, which become one-hot; of one output 0 and 1; or targets `(N, outputs)`.
     """
     if labels.dim() == 1 and outputs.shape[1] > 1:
-        labels = nn.functional.one_hot(labels, outputs.shape[1])
+        labels = nn.functional.one_hot(labels.long(), outputs.shape[1])
     return labels.to(outputs.dtype).reshape(outputs.shape)
 
 
@@ -154,7 +185,7 @@ def loss_from_keras_config(
     """The loss that `compile(loss=...)` means for a model that ends in a certain activation.
 
     Args:
-        name: In snake case, such as "categorical_crossentropy".
+        name: In snake case, such as "categorical_crossentropy", or one of ALIASES.
         config: What the loss object's get_config gives; {} for a name alone.
         ends_in: "softmax" or "sigmoid", where the port gives what stands before it; None where the port gives
             what the model gives.
@@ -163,6 +194,7 @@ def loss_from_keras_config(
     Raises:
         UserError: A loss without a rule, or an argument that has none.
     """
+    name = ALIASES.get(name, name)
     config = {
         key: value for key, value in config.items() if key not in ("name", "reduction", "dtype", "axis")
     }

@@ -164,6 +164,34 @@ def _code(keras):
     return model, None, 0
 
 
+def _weighing(keras):
+    """A layer of the author's own with weights, in a net that is trained."""
+    layers = keras.layers
+
+    class Weighing(layers.Layer):
+        def build(self, shape):
+            add = self.add_weight
+            self.gamma = add(name="gamma", shape=(shape[-1],), initializer="ones")
+            self.beta = add(name="beta", shape=(1, shape[-1]), initializer="zeros")
+            super().build(shape)
+
+        def call(self, x):
+            return x * self.gamma + self.beta
+
+    model = keras.Sequential(
+        [
+            layers.Input((9, 9, 2)),
+            layers.Flatten(),
+            layers.Dense(6, activation="tanh"),
+            Weighing(name="weighing"),
+            layers.Dense(4, activation="softmax"),
+        ],
+        name="weighing",
+    )
+    model.compile(_optimizer(keras, "Adam", learning_rate=0.01), "sparse_categorical_crossentropy")
+    return model, (9, 9, 2), 4
+
+
 def _v3(keras):
     """v3 of the record, in the size of training_cases.py."""
     return v3.build(keras, training_cases.CLASSES, training_cases.IMAGE_SIZE), None, 0
@@ -223,7 +251,57 @@ def _between(name):
     return build
 
 
+def _word(word):
+    """The same net, compiled with an optimizer that is given by its name alone."""
+
+    def build(keras):
+        model, shape, classes = _between("adam")(keras)
+        model.compile(word, "sparse_categorical_crossentropy")
+        return model, shape, classes
+
+    return build
+
+
+def _mixed(keras):
+    """A net under mixed_float16, whose optimizer stands in one that scales the loss."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        layers = keras.layers
+        given = layers.Input((9, 9, 2))
+        features = layers.Flatten()(layers.Conv2D(4, 3, activation="tanh", name="conv")(given))
+        outputs = layers.Dense(4, activation="softmax", dtype="float32", name="class")(features)
+        model = keras.Model(given, outputs, name="mixed")
+        model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["acc"])
+        return model, (9, 9, 2), 4
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def _in_turn(keras):
+    """An optimizer that has trained another model before."""
+    model, shape, classes = _between("adam")(keras)
+    other = keras.Sequential([keras.layers.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+    optimizer = _optimizer(keras, "Adam", learning_rate=0.003)
+    other.compile(optimizer, "mse")
+    other.train_on_batch(np.ones((2, *shape)), np.ones(2))
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model, shape, classes
+
+
+def _adadelta(keras):
+    """Of Keras 2.1 and 2.2 it keeps no count of its steps."""
+    model, shape, classes = _between("adam")(keras)
+    model.compile(_optimizer(keras, "Adadelta", learning_rate=0.5), "sparse_categorical_crossentropy")
+    return model, shape, classes
+
+
+WORDS = ("adadelta", "adagrad", "Adam", "adamax", "adamw", "ftrl", "rmsprop", "SGD")
+
 CASES = {
+    **{f"word_{word}": _word(word) for word in WORDS},
+    "mixed": _mixed,
+    "in_turn": _in_turn,
+    "adadelta": _adadelta,
     **{f"between_{name}": _between(name) for name in BETWEEN},
     "chain": _chain,
     "sequence": _sequence,
@@ -233,4 +311,5 @@ CASES = {
     "slotless": _slotless,
     "code": _code,
     "v3": _v3,
+    "weighing": _weighing,
 }

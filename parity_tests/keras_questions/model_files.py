@@ -43,6 +43,8 @@ def write(keras, case, folder, optimizer, saved_model):
             path, number = next((p, n) for p, n, each in weights if each is variable)
             said["slots"].append([slot, path, number, _put(arrays, value)])
         said["iteration"] = int(np.asarray(model.optimizer.iterations))
+        if hasattr(model.optimizer, "_m_cache"):
+            said["scalars"]["momentum_cache"] = float(np.asarray(model.optimizer._m_cache))
     said["order"] = _execution_order(model)
     said["shapes"] = _shapes(model)
     said["parameters"] = int(sum(np.asarray(variable).size for _, _, variable in weights))
@@ -80,8 +82,9 @@ def _optimizer(keras, name):
         "amsgrad": {"amsgrad": True},
         "rmsprop": {"momentum": 0.5, "centered": True},
         "sgd": {"momentum": 0.5},
+        "nadam": {},
     }
-    classes = {"adam": "Adam", "amsgrad": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}
+    classes = {"adam": "Adam", "amsgrad": "Adam", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
     kind, _, generation = name.partition("-")
     home = keras.optimizers.legacy if generation == "legacy" else keras.optimizers
     return getattr(home, classes[kind])(0.01, **arguments[kind])
@@ -245,6 +248,20 @@ def _images(keras):
     return model, [_numbers(2, 9, 7, 4)], [_numbers(2, 3, 2)]
 
 
+def _random(keras):
+    """Layers that draw numbers, whose states are no weights, in a model inside."""
+    layers = keras.layers
+    drawn = keras.Sequential(
+        [layers.RandomFlip(name="flip"), layers.RandomRotation(0.2, name="rotation")], name="drawn"
+    )
+    drop = layers.Dropout(0.5, name="drop")
+    model = keras.Sequential(
+        [keras.Input((6, 5, 3)), drawn, layers.Conv2D(2, 3, name="conv"), drop, layers.Flatten()],
+        name="random",
+    )
+    return model, [_numbers(2, 6, 5, 3)], [_numbers(2, 24)]
+
+
 def _channels_first(keras):
     """Not trained: TensorFlow cannot run it on a CPU."""
     layers = keras.layers
@@ -262,4 +279,5 @@ _CASES = {
     "sequences": _sequences,
     "images": _images,
     "channels_first": _channels_first,
+    "random": _random,
 }

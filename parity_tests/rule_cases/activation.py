@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from parity_tests.rule_cases.case import Case
 
 _FLOAT32 = "its constants are cast through float32 (D14, D28)"
@@ -56,6 +59,26 @@ CASES += [
     Case("PReLU", (_IMAGE,), {"shared_axes": [1]}),
     Case("PReLU", ((6, 4),), {"shared_axes": [1]}),
     Case("PReLU", ((7,),)),
+]
+
+
+def _of_tensorflow(keras: Any, inputs: list[Any], name: str) -> Any:
+    """A function of TensorFlow's own: Keras 3 writes its name in TensorFlow's source."""
+    import tensorflow
+
+    return keras.layers.Dense(4, activation=getattr(tensorflow.nn, name), name="layer")(inputs[0])
+
+
+CASES += [
+    Case(
+        "Dense",
+        ((7,),),
+        build=partial(_of_tensorflow, name=name),
+        says=f"tf.nn.{name}",
+        generations=("tf2.4", "keras3") if name in ("relu", "elu", "softmax", "tanh") else ("keras3",),
+        keras_rounds=_FLOAT32 if name == "leaky_relu" else "",
+    )
+    for name in ("relu", "relu6", "elu", "selu", "tanh", "silu", "leaky_relu", "softmax", "log_softmax")
 ]
 _DENSE = [
     Case("Dense", ((6,),), {"units": 4, "activation": name})

@@ -33,6 +33,7 @@ class Case:
         keras_rounds: Why Keras computes in float32 in a float64 model, too; "" where it does not.
         dtypes: Those in which TensorFlow has its kernels and their gradients.
         formats: Those in which Keras can save it.
+        batch: How many examples.
         vanishing: Weights whose gradient is zero but for rounding: how far it is off is told of the largest
             gradient of the case.
     """
@@ -48,6 +49,7 @@ class Case:
     dtypes: tuple[str, ...] = ("float64", "float32")
     formats: tuple[str, ...] = ("h5", "keras")
     vanishing: tuple[str, ...] = ()
+    batch: int = BATCH
 
     @property
     def name(self) -> str:
@@ -72,14 +74,14 @@ class Case:
     def draw_inputs(self) -> list[np.ndarray]:
         """Float64; an unknown size is 7."""
         random = np.random.RandomState(zlib.crc32(self.name.encode()))
-        shapes = [(BATCH, *(size or 7 for size in sizes)) for sizes in self.sizes]
+        shapes = [(self.batch, *(size or 7 for size in sizes)) for sizes in self.sizes]
         draw: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
             "normal": lambda shape: random.normal(0.2, 1.7, shape),
             "levels": lambda shape: random.uniform(0, 255, shape),
             # Apart in each channel of each example: not everywhere the same is the largest.
             "whole": lambda shape: (
                 random.randint(-6, 3, shape)
-                + random.uniform(0, 1, (BATCH, shape[-1]))[(slice(None), *(None,) * (len(shape) - 2))]
+                + random.uniform(0, 1, (self.batch, shape[-1]))[(slice(None), *(None,) * (len(shape) - 2))]
             ),
             "labels": lambda shape: random.randint(0, 7, shape).astype(float),
         }

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from parity_tests.rule_cases.case import Case
 
 _IMAGE = (4, 3, 5)
 _ELEMENTWISE = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+
+
+def _scaled_sum(keras: Any, inputs: list[Any]) -> Any:
+    """A layer that keras.applications keeps to itself."""
+    module = importlib.import_module(f"{keras.__name__}.src.applications.inception_resnet_v2")
+    return module.CustomScaleLayer(0.17, name="layer")(inputs)
+
 
 CASES = [Case(layer, sizes) for layer in _ELEMENTWISE for sizes in ((_IMAGE, _IMAGE), ((6,), (6,)))]
 CASES += [Case(layer, (_IMAGE,) * 3) for layer in _ELEMENTWISE if layer != "Subtract"]
@@ -17,6 +25,10 @@ CASES += [
     for sizes in ((_IMAGE, (1, 1, 5)), ((1, 1, 5), _IMAGE))
 ]
 CASES += [Case("Concatenate", (_IMAGE, _IMAGE), {"axis": axis}) for axis in (-1, 1, 2, 3)]
+CASES += [
+    Case("CustomScaleLayer", sizes, build=_scaled_sum, says="InceptionResNetV2")
+    for sizes in ((_IMAGE, _IMAGE), (_IMAGE, (1, 1, 5)), ((6,), (6,)))
+]
 CASES += [
     Case("Concatenate", ((4, 3, 2), (4, 3, 5), (4, 3, 1))),
     Case("Concatenate", ((6,), (3,))),

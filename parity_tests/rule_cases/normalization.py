@@ -30,6 +30,12 @@ CASES += [
     Case("BatchNormalization", (_SHAPES[rank],), {"scale": scale, "center": center})
     for rank, scale, center in product((2, 4), (True, False), (True, False))
 ]
+# A single value a channel: torch refuses a batch of one in training.
+CASES += [
+    Case("BatchNormalization", (shape,), {"momentum": 0.9}, says=f"batch of {batch}", batch=batch)
+    for shape in ((5,), (1, 5), (1, 1, 5), (1, 1, 1, 5))
+    for batch in (1, 2)
+]
 CASES += [
     Case("LayerNormalization", (_SHAPES[2],)),
     *(Case("LayerNormalization", (_SHAPES[4],), {"axis": axis}) for axis in (-1, 1, 2, [1, 2, 3], [2, 3])),

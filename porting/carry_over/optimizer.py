@@ -54,6 +54,7 @@ class KerasOptimizerFound:
         return None if self.learning_rate is None else _shortest(self.learning_rate)
 
 
+_WITHOUT_STEPS = ("adadelta", "adagrad", "rmsprop")
 # The slots of TF 2.11 to 2.15, whose optimizers compute what Keras 3's do, under Keras 3's names.
 _KERAS3_NAMES = {"m": "momentum", "v": "velocity", "vhat": "velocity_hat", "u": "norm"}
 
@@ -75,7 +76,7 @@ def optimizer_of(file: KerasFile, takes_between: bool = False) -> KerasOptimizer
             f"{file.path} holds no optimizer's state: save the compiled and trained model whole, "
             "model.save(PATH), or start its weights anew with --model.weights of the fit"
         )
-    is_between = _is_between(file, training)
+    is_between = is_of_tf_2_11(file, training)
     if is_between and not takes_between:
         raise UserError(
             f"{file.path}: its {training.optimizer} is of TF 2.11 to 2.15, whose rules are those of neither "
@@ -100,6 +101,13 @@ def optimizer_of(file: KerasFile, takes_between: bool = False) -> KerasOptimizer
     if is_between:
         state = _as_keras3(state, arguments, name)
     scalars = {key: float(array.read()) for key, array in state.scalars.items()}
+    if (
+        name in _WITHOUT_STEPS
+        and not arguments.get("decay")
+        and not isinstance(arguments[LEARNING_RATE], Mapping)
+    ):
+        # Keras 2's keep no count (keras 2.2 optimizers.py), and their rules need none.
+        scalars.setdefault(ITERATION, 0.0)
     if ITERATION not in scalars:
         raise UserError(f"{file.path} does not say how many steps its {training.optimizer} has made")
     said = arguments.pop(LEARNING_RATE)
@@ -190,8 +198,12 @@ def _name_product(scalars: dict[str, float], has_schedule: bool) -> None:
         scalars["u_product"] = scalars.pop(unnamed[0])
 
 
-def _is_between(file: KerasFile, training: TrainingConfig) -> bool:
-    return file.keras_version.startswith(("1", "2")) and "jit_compile" in training.optimizer_config
+def is_of_tf_2_11(file: KerasFile, training: TrainingConfig) -> bool:
+    """Whether the optimizer is one of TF 2.11 to 2.15, which compute what Keras 3's do."""
+    if not file.keras_version.startswith(("1", "2")):
+        return False
+    # The older ones never write a name alone.
+    return "jit_compile" in training.optimizer_config or not training.optimizer_config
 
 
 def _as_keras3(state: OptimizerState, arguments: Mapping[str, Any], name: str) -> OptimizerState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_impl.keras_semantics.accuracy import BY_SHAPES, KINDS, Accuracy
 from lightning_impl.keras_semantics.constraints import constraint_from_keras_config
-from lightning_impl.keras_semantics.losses import Loss, loss_from_keras_config
+from lightning_impl.keras_semantics.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Loss,
+    loss_from_keras_config,
+)
 from lightning_impl.keras_semantics.optimizers import build_optimizer
 from lightning_impl.keras_semantics.optimizers.build import name_and_arguments
 from lightning_impl.keras_semantics.profile import KERAS3, TF24, Profile
@@ -21,15 +27,16 @@ from lightning_impl.keras_semantics.schedules import schedule_from_keras_config
 from parity_common.command_errors import UserError
 from porting.carried_weights import layers_of
 from porting.carry_over.net import trained_in_file
-from porting.carry_over.optimizer import KerasOptimizerFound, optimizer_of
+from porting.carry_over.optimizer import KerasOptimizerFound, is_of_tf_2_11, optimizer_of
 from porting.convert.conversion import Conversion
 from porting.emit.state import module_of
 from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile, OptimizerState
 from porting.keras_file.problems import shown
 
-# What the trainer's own "accuracy" is in a classifier.
-_ACCURACIES = ("acc", "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+# Keras's names, and what they mean here.
+_ACCURACIES = {"acc": BY_SHAPES, **{kind: kind for kind in KINDS}}
+_LOGGED = "loss and accuracy are logged"
 _MEANS = (None, "auto", "sum_over_batch_size")
 # By the layer's argument: the weight.
 _WEIGHTS = {"depthwise": "depthwise_kernel", "pointwise": "pointwise_kernel", "recurrent": "recurrent_kernel"}
@@ -58,6 +65,7 @@ class Compiled:
 
     Attributes:
         loss: None where it has no rule here or the model was not compiled.
+        accuracy: What it means of what Keras's model gives; None where compile() asks for none.
         optimizer: None where the file has none that can go on.
         slots: Parameter to slot to tensor: the optimizer's state.
         regularizers: Of the weights.
@@ -68,6 +76,7 @@ class Compiled:
     """
 
     loss: Loss | None = None
+    accuracy: Accuracy | None = field(default_factory=Accuracy)
     optimizer: KerasOptimizerFound | None = None
     slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     regularizers: list[Rule] = field(default_factory=list)
@@ -84,23 +93,72 @@ class Compiled:
 
 def compiled_of(conversion: Conversion, profile: Profile) -> Compiled:
     """Reads a converted file's training; what cannot be carried over is said, not guessed."""
-    found = Compiled()
+    found = Compiled(accuracy=Accuracy(ends_in(conversion)))
     training = conversion.file.training
     if training is None:
         found.left.append("The file holds no compile(): loss and optimizer are arguments of the training.")
     else:
         _add_loss(found, conversion, profile)
         _add_optimizer(found, conversion)
-        for metric in _flat([training.metrics, training.weighted_metrics]):
-            name, config = _name_of(metric)
-            # A function in a wrapper: "mean_metric_wrapper" says nothing.
-            name = next((word for key in ("fn", "name") if isinstance(word := config.get(key), str)), name)
-            if name not in _ACCURACIES:
-                found.left.append(f"The metric {name}: loss and accuracy are logged.")
+        _add_accuracy(found, conversion)
+    found.left += _policies(conversion.file)
     layers = dict(conversion.file.graph.walk())
     for path, _ in layers_of(conversion.program):
         _add_layer(found, conversion, path, layers, profile)
     return found
+
+
+def _policies(file: KerasFile) -> Iterator[str]:
+    """The policies of mixed precision, under which Keras computes in another dtype than its weights have."""
+    stated = {_policy(layer.config.get("dtype")) for _, layer in file.graph.walk()}
+    for policy in sorted(name for name in stated if name.startswith("mixed_")):
+        precision = "16-mixed" if policy == "mixed_float16" else "bf16-mixed"
+        yield (
+            f"The policy {policy}: model.py computes in float32, in which it was compared; "
+            f'Trainer(precision="{precision}") trains as mixed.'
+        )
+
+
+def _policy(stated: Any) -> str:
+    """A layer's dtype policy by its name: a word, or an object (DTypePolicy, Policy, PolicyV1)."""
+    config = stated.get("config") if isinstance(stated, Mapping) else None
+    name = config.get("name") if isinstance(config, Mapping) else stated
+    return name if isinstance(name, str) else ""
+
+
+def _add_accuracy(found: Compiled, conversion: Conversion) -> None:
+    """What fit() reports as accuracy; a classifier that asks for none gets that of its shapes."""
+    training = conversion.file.training
+    assert training is not None
+    ended = ends_in(conversion)
+    chosen = None
+    for metrics, is_weighted in ((training.metrics, False), (training.weighted_metrics, True)):
+        for metric in _flat(metrics):
+            kind, threshold, name = _accuracy_of(metric)
+            if kind is None:
+                found.left.append(f"The metric {name}: {_LOGGED}.")
+            elif is_weighted:
+                found.left.append(f"The weighted metric {name}: accuracy is logged without sample weights.")
+            if kind is not None and chosen is None:
+                chosen = Accuracy(ended, kind, threshold)
+            elif kind is not None and chosen is not None and (chosen.kind, is_weighted) != (kind, True):
+                found.left.append(f"The metric {name}: of several accuracies the first is logged.")
+    is_classifier = isinstance(found.loss, CategoricalCrossentropy | BinaryCrossentropy)
+    found.accuracy = chosen if chosen is not None or not is_classifier else Accuracy(ended)
+
+
+def _accuracy_of(metric: Any) -> tuple[str | None, float | None, str]:
+    """Which accuracy a metric is, None where it is none, with its threshold; and the metric's name."""
+    name, config = _name_of(metric)
+    if isinstance(metric, Mapping) and name == BY_SHAPES:
+        # The class of that name asks whether outputs are equal to labels.
+        return None, None, name
+    if name == "mean_metric_wrapper":
+        # What compile() made of the word is known by it, another function by its own name.
+        words = [word for key in ("name", "fn") if isinstance(word := config.get(key), str)]
+        name = next((word for word in words if word in ("acc", BY_SHAPES)), (words or [name])[-1])
+    threshold = config.get("threshold")
+    return _ACCURACIES.get(name), threshold if isinstance(threshold, int | float) else None, name
 
 
 def ends_in(conversion: Conversion) -> str | None:
@@ -114,12 +172,16 @@ def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None
     assert conversion.file.training is not None
     stated = conversion.file.training.loss
     outputs = len(conversion.program.outputs)
-    if (
-        outputs > 1
-        or stated is None
-        or conversion.file.training.loss_weights not in (None, [], [1], [1.0], 1)
-    ):
-        found.left.append(f"The loss: the model has {outputs} outputs or a weighed loss; write it yourself.")
+    weights = conversion.file.training.loss_weights
+    why = ""
+    if outputs > 1:
+        why = f"the model has {outputs} outputs"
+    elif stated in (None, [], {}):
+        why = "compile() was given none"
+    elif weights not in (None, [], [1], [1.0], 1):
+        why = f"it is weighted by {shown(weights)}"
+    if why:
+        found.left.append(f"The loss: {why}. It is an argument of the training.")
         return
     name, config = _name_of(_single(stated))
     reduction = config.pop("reduction", None)
@@ -157,7 +219,7 @@ def _optimizer_anew(file: KerasFile) -> KerasOptimizerFound:
     training = file.training
     if training is None or training.optimizer is None:
         raise UserError("the file does not say which")
-    is_legacy = file.keras_version.startswith(("1", "2")) and "jit_compile" not in training.optimizer_config
+    is_legacy = file.keras_version.startswith(("1", "2")) and not is_of_tf_2_11(file, training)
     # TF 2.11 to 2.15 has the optimizers that Keras 3 has.
     profile = TF24 if is_legacy else KERAS3
     name, arguments = name_and_arguments(training.optimizer, training.optimizer_config, profile)

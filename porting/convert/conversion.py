@@ -65,16 +65,38 @@ def convert_file(
         RuntimeError: The source gives something else than its program: a defect of ours.
     """
     try:
-        program = program_of(file.graph, profile, custom, input_shapes)
+        shapes = {
+            path: {name: array.shape for name, array in arrays.items()}
+            for path, arrays in file.weights.items()
+        }
+        program = program_of(file.graph, profile, custom, input_shapes, shapes)
         tensors = carried(file, program)
     except KerasFileError as error:
         raise KerasFileError(f"{file.path}: {error}") from error
     # The author's name for the model is of no use in the most cases: "sequential_1".
     source = model_source(program, name, f"converted from {file.path.name}")
     text = formatted(source.text, {each.module.partition(".")[0] for each in (custom or {}).values()})
+    net = checked_net(text, source, tensors, program)
+    return Conversion(file, program, source, text, tensors, net)
+
+
+def checked_net(
+    text: str, source: ModelSource, tensors: Mapping[LayerPath, Mapping[str, Tensor]], program: Program
+) -> nn.Module:
+    """The class of a model.py with its weights, in evaluation mode; it gives what its program gives.
+
+    Args:
+        text: The source, formatted or not.
+        source: What it was written from.
+        tensors: Each layer's, as torch has them.
+        program: Layer by layer.
+
+    Raises:
+        RuntimeError: It gives something else: a defect of ours.
+    """
     net = _loaded(text, source, tensors)
     _check_same(net, source, Interpreter(program, tensors), program)
-    return Conversion(file, program, source, text, tensors, net)
+    return net
 
 
 def example_inputs(program: Program, examples: int = EXAMPLES, seed: int = 0) -> tuple[Tensor, ...]:
@@ -103,7 +125,8 @@ def _loaded(text: str, source: ModelSource, tensors: Mapping[LayerPath, Mapping[
 @torch.no_grad()
 def _check_same(net: nn.Module, source: ModelSource, unfolded: Interpreter, program: Program) -> None:
     """Compares the source with its program, bit for bit."""
-    dtype = next((tensor.dtype for tensor in net.parameters()), torch.float32)
+    stated = (tensor.dtype for tensor in net.state_dict().values() if tensor.is_floating_point())
+    dtype = next(stated, torch.float32)
     inputs = tuple(tensor.to(dtype) for tensor in example_inputs(program))
     given = net.probabilities(*inputs) if source.gives_logits else net(*inputs)  # type: ignore[operator]
     given = given if isinstance(given, tuple) else (given,)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lightning_impl.keras_semantics.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss
+from lightning_impl.keras_semantics.accuracy import BY_SHAPES, Accuracy, accuracy_of
+from lightning_impl.keras_semantics.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Loss,
+    classes_of,
+    targets_of,
+)
 from lightning_impl.keras_semantics.profile import Profile
 from lightning_impl.keras_semantics.schedules import SCHEDULES
 from porting.carry_over.optimizer import KerasOptimizerFound
@@ -25,6 +33,8 @@ TEMPLATES = Environment(
     autoescape=False,
 )
 
+# What brings the net's outputs to what Keras's metrics see.
+_ENDS = {"softmax": ".softmax(1)", "sigmoid": ".sigmoid()", None: ""}
 _LOSS = "Callable[[Tensor, Tensor, Tensor | None], Tensor]"
 
 
@@ -65,7 +75,6 @@ def lightning_module(
         "plain": plain,
         "model": conversion.source.class_name,
         "profile": profile.name,
-        "classes": conversion.program.outputs[0].shape[-1],
         "frozen": compiled.frozen,
         "frozen_norms": compiled.frozen_norms,
         "regularizers": _regularizers(compiled, profile, plain),
@@ -78,6 +87,9 @@ def lightning_module(
         "optimizer": None if optimizer is None else _optimizer(optimizer),
         "torch_optimizer": own_optimizer,
         "loss": None if loss is None else _loss(loss, profile),
+        "accuracy": None if compiled.accuracy is None else _accuracy(compiled.accuracy, plain),
+        "ends_in": "" if compiled.accuracy is None else _ENDS[compiled.accuracy.ends_in],
+        "functions": "\n\n".join(_functions(own_loss, compiled)) if plain else "",
         "loss_class": type(loss).__name__ if loss is not None else "Loss",
         "torch_loss": own_loss,
     }
@@ -142,6 +154,25 @@ def _loss(loss: Loss, profile: Profile) -> str:
     elif not isinstance(loss, CategoricalCrossentropy):
         words.append(f"ends_in={getattr(loss, 'ends_in', None)!r}")
     return f"{type(loss).__name__}({', '.join(words)})"
+
+
+def _accuracy(accuracy: Accuracy, plain: bool) -> str:
+    given: dict[str, Any] = {} if plain or accuracy.ends_in is None else {"ends_in": accuracy.ends_in}
+    given |= {"kind": accuracy.kind} if accuracy.kind != BY_SHAPES else {}
+    given |= {"threshold": accuracy.threshold} if accuracy.threshold != 0.5 else {}
+    words = [f"{name}={value!r}" for name, value in given.items()]
+    return "".join(f", {word}" for word in words) if plain else f"Accuracy({', '.join(words)})"
+
+
+def _functions(loss: str | None, compiled: Compiled) -> list[str]:
+    """The source of the functions that a training with torch's own optimizer and loss calls."""
+    calls_accuracy = compiled.accuracy is not None
+    called = {
+        targets_of: calls_accuracy or "targets_of(" in (loss or ""),
+        classes_of: "classes_of(" in (loss or ""),
+        accuracy_of: calls_accuracy,
+    }
+    return [inspect.getsource(function) for function, is_called in called.items() if is_called]
 
 
 def _regularizers(compiled: Compiled, profile: Profile, plain: bool) -> dict[str, list[str]]:

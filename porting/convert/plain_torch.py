@@ -78,11 +78,14 @@ def torch_loss(loss: Loss) -> tuple[str, list[str]]:
         outputs = "outputs.clamp(1e-7, 1 - 1e-7).log()" if loss.clips else "outputs"
         # Of probabilities that sum up to 1 the logarithm's softmax is the logarithm again.
         differences = ["D05: the clipped probabilities are scaled to a sum of 1 after the clipping."]
-        return f"F.cross_entropy({outputs}, labels{smoothing})", differences if loss.clips else []
+        return (
+            f"F.cross_entropy({outputs}, classes_of(outputs, labels){smoothing})",
+            differences if loss.clips else [],
+        )
     if isinstance(loss, BinaryCrossentropy):
         function = "binary_cross_entropy" if loss.clips else "binary_cross_entropy_with_logits"
         says = ["D05: probabilities are not clipped."] if loss.clips else []
         says += ["D32: the label smoothing is left out."] if loss.label_smoothing else []
-        return f"F.{function}(outputs, labels.to(outputs.dtype).reshape(outputs.shape))", says
+        return f"F.{function}(outputs, targets_of(outputs, labels))", says
     ends = {"softmax": ".softmax(1)", "sigmoid": ".sigmoid()", None: ""}[getattr(loss, "ends_in", None)]
-    return f"F.mse_loss(outputs{ends}, F.one_hot(labels, outputs.shape[1]).to(outputs.dtype))", []
+    return f"F.mse_loss(outputs{ends}, targets_of(outputs, labels))", []

@@ -12,14 +12,7 @@ from porting.emit.forward import Line
 from porting.emit.names import attribute_name, names_in_block, use_name
 from porting.emit.operations import ModuleKey, Operation
 from porting.output_shapes import Shape
-from porting.rules.piece import Make
-
-
-class _Name(str):
-    """An argument that is a name in the source, not a value."""
-
-    def __repr__(self) -> str:
-        return str(self)
+from porting.rules.piece import Make, Name
 
 
 @dataclass(frozen=True)
@@ -217,7 +210,7 @@ def _with_names(make: Make, names: Mapping[str, str]) -> Make:
     """The making with names for some of its arguments."""
     positional, keywords = dict(make.positional), dict(make.keywords)
     for argument, name in names.items():
-        (positional if argument in positional else keywords)[argument] = _Name(name)
+        (positional if argument in positional else keywords)[argument] = Name(name)
     return Make(make.callee, positional, keywords)
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from porting.emit.brackets import filled
+
 _TENSOR_NAMES = ("x", "y", "z", "u", "v", "w")
 # Of a line: more calls in one another are hard to read.
 _LINE_CHARACTERS, _NESTED_CALLS, _SHORT_CHARACTERS = 76, 3, 12
@@ -49,7 +51,7 @@ def forward_lines(
     depth = 0
     for place, line in enumerate(lines):
         depth = depth + 1 if any(tensor in expressions for tensor in line.inputs) else 1
-        made = _filled(line.function, [expressions.get(tensor) or names[tensor] for tensor in line.inputs])
+        made = filled(line.function, [expressions.get(tensor) or names[tensor] for tensor in line.inputs])
         expressions.clear()
         following = lines[place + 1] if place + 1 < len(lines) else None
         if following is not None and depth < _NESTED_CALLS and _goes_into(line, following, made, uses):
@@ -71,23 +73,7 @@ def _goes_into(line: Line, following: Line, made: str, uses: Mapping[int, int]) 
     # A long merge as an argument of a call hides it.
     if len(line.inputs) > 1 and not made.startswith("self.") and len(made) > _SHORT_CHARACTERS:
         return False
-    return following.function.count("{") == 1 and len(_filled(following.function, [made])) <= _LINE_CHARACTERS
-
-
-def _filled(function: str, taken: Sequence[str]) -> str:
-    # What begins with its tensor is a method or an operator of it.
-    binds = function.startswith("{}") or len(taken) > 1
-    bound = (f"({each})" if binds and " " in _outside_brackets(each) else each for each in taken)
-    return function.format(*bound)
-
-
-def _outside_brackets(expression: str) -> str:
-    depth, found = 0, []
-    for character in expression:
-        depth += character in "([{"
-        found.append(character if depth == 0 else "")
-        depth -= character in ")]}"
-    return "".join(found)
+    return following.function.count("{") == 1 and len(filled(following.function, [made])) <= _LINE_CHARACTERS
 
 
 def _free_name(taken: set[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from porting.emit.body import Body, block_body, model_body, parameter_names, par
 from porting.emit.classes import ClassSource, shape_text
 from porting.emit.folding import BlockUse, Item, fold
 from porting.emit.forward import forward_lines
-from porting.emit.names import attribute_name, block_class_name, class_name, plain_text
+from porting.emit.names import argument_name, block_class_name, class_name, plain_text
 from porting.emit.operations import ModuleKey, Operation, Operations, operations_of
 from porting.graph import LayerPath
 from porting.helpers import HELPERS
@@ -44,7 +44,7 @@ _HEAD = """from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +95,8 @@ def model_source(program: Program, name: str, origin: str) -> ModelSource:
         origin: What it was made from, for the first line.
     """
     writer = _Writer(set(HELPERS))
-    root = writer.write(program, (), class_name(name, HELPERS))
+    writer.taken.update(function for _, function in writer.custom(program))
+    root = writer.write(program, (), class_name(name, writer.taken))
     helpers = _helper_sources("\n".join(writer.classes))
     own = [f"from {module} import {function}" for module, function in writer.custom(program)]
     parts = [f'"""{root}: {plain_text(origin)}."""', _HEAD, *own, *helpers, *writer.classes]
@@ -133,7 +134,7 @@ class _Writer:
         self.runs[path] = ModelRun((*body.run, *last), taken, whole.given)
         for key, place in body.places.items():
             self.places[key] = place
-        inputs = _input_names(program)
+        inputs = _input_names(program, self.taken)
         docstring = _docstring(program, end is not None) if not path else f"The model {path[-1]} inside."
         methods = [] if end is None else [_probabilities(end, inputs)]
         train = [] if path else self._train(program, name)
@@ -246,13 +247,13 @@ def _probabilities(end: str, inputs: Sequence[str]) -> str:
     )
 
 
-def _input_names(program: Program) -> list[str]:
+def _input_names(program: Program, functions: Collection[str]) -> list[str]:
     if len(program.inputs) == 1:
         # The first tensor of a body is x; an image says so.
         return ["images" if len(program.inputs[0].shape) == 4 else "x"]
     names: list[str] = []
     for ref in program.graph.inputs:
-        names.append(attribute_name(ref.layer, names))
+        names.append(argument_name(ref.layer, names, functions))
     return names
 
 

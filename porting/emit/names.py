@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Iterable, Sequence
@@ -12,10 +13,14 @@ from lightning_impl.keras_semantics.schedules import SCHEDULES
 from porting.emit.operations import Operation
 from porting.emit.prefix import common_prefix
 
-_TAKEN = frozenset(dir(nn.Sequential()))
+# By torch, and by the method that model.py itself has.
+_TAKEN = frozenset({*dir(nn.Sequential()), "probabilities"})
+# What forward may call by its name: an argument of that name would hide it.
+_CALLED = frozenset({*dir(builtins), "F", "math", "nn", "self", "torch"})
 # By model.py, or by lightning_module.py beside the model's class.
 _IMPORTED = frozenset(
     {
+        "Accuracy",
         "Any",
         "BinaryCrossentropy",
         "Callable",
@@ -54,6 +59,19 @@ def attribute_name(name: str, taken: Iterable[str] = ()) -> str:
     if found[0].isdigit() or keyword.iskeyword(found) or found in _TAKEN:
         found = f"layer_{found}" if found[0].isdigit() else f"{found}_"
     return _unique(found, taken)
+
+
+def argument_name(name: str, taken: Iterable[str], functions: Iterable[str]) -> str:
+    """An argument of forward for a Keras name, unique among `taken`.
+
+    Args:
+        name: The Keras layer's.
+        taken: Other arguments.
+        functions: What forward may call.
+    """
+    found = attribute_name(name)
+    hides = found in _CALLED or found in functions
+    return _unique(f"{found}_" if hides else found, taken)
 
 
 def plain_text(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from porting.helpers import (
     activation,
     attention,
+    custom,
     image,
     noise,
     normalization,
@@ -23,7 +24,18 @@ from porting.helpers import (
 )
 
 _MODULES = (
-    *(activation, attention, image, noise, normalization, padding, pooling, recurrent, recurrent_steps),
+    *(
+        activation,
+        attention,
+        custom,
+        image,
+        noise,
+        normalization,
+        padding,
+        pooling,
+        recurrent,
+        recurrent_steps,
+    ),
     *(separable, shape, wrapper),
 )
 

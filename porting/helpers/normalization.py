@@ -16,6 +16,9 @@ class KerasBatchNorm2d(nn.BatchNorm2d):
     def forward(self, features: Tensor) -> Tensor:
         if not self.training:
             return super().forward(features)
+        if features.numel() == features.shape[1]:
+            # torch refuses a single value; two of it have the same mean and variance.
+            return self(torch.cat([features, features]))[:1]
         kept = self.running_var * (1 - self.momentum)
         normalised = super().forward(features)
         count = features.numel() / features.shape[1]

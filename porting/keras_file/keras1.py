@@ -1,4 +1,4 @@
-"""Keras 1's names of classes and arguments, translated to Keras 2's.
+"""Other names of classes and arguments, Keras 1's above all, translated to Keras 2's.
 
 Source: keras 2.0 legacy/interfaces.py and the API changes listed in its release notes. Keras 1's merging,
 recurrent and highway layers are left as they are: they have no exact counterpart, and no rule.
@@ -19,6 +19,13 @@ _CLASSES = {
     "AtrousConvolution2D": "Conv2D",
     "Deconvolution2D": "Conv2DTranspose",
     "SeparableConvolution2D": "SeparableConv2D",
+}
+# What TF 1 calls two classes of the same rule (tf_keras 2.21 layers/serialization.py), and the efficientnet
+# package its Dropout whose noise_shape may hold None, as every Keras's may today.
+_SAME = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "FixedDropout": "Dropout",
 }
 _ARGUMENTS = {
     "nb_filter": "filters",
@@ -49,7 +56,7 @@ def modernised(
         KerasFileError: A convolution in Theano's order, whose kernels have their axes otherwise.
     """
     if not keras_version.startswith("1"):
-        return class_name, config
+        return _SAME.get(class_name, class_name), config
     if config.get("dim_ordering") == "th" and "onvolution" in class_name:
         raise KerasFileError(
             f'layer "{shown(config.get("name"))}" of Keras 1 has dim_ordering "th", with other axes in its '

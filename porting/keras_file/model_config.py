@@ -15,6 +15,8 @@ from porting.keras_file.problems import KerasFileError, layer_name, mapping, seq
 INPUT_LAYER = "InputLayer"
 # NASNetLarge has about 1,000.
 _MAXIMUM_LAYERS = 20_000
+# Of tf_keras's own applications (inception_resnet_v2.py), and registered as an author's own would be.
+_KERAS_OWN = {("Custom", "CustomScaleLayer")}
 _KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins")
 OPERATION = "ops."
 """Before the class of an operation, such as `ops.Add`: `Add` is a layer."""
@@ -198,6 +200,8 @@ def _class_of(stated: Mapping[str, Any], where: str) -> tuple[str, str | None]:
     registered = stated.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
         package = package or registered.rpartition(">")[0]
+    if (package, class_name) in _KERAS_OWN:
+        return class_name, None
     return class_name, package or None
 
 

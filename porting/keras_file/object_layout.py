@@ -19,7 +19,7 @@ from porting.keras_file.layer_list_layout import Weights
 from porting.keras_file.model_config import INPUT_LAYER, OPERATION
 from porting.keras_file.problems import KerasFileError, shown
 from porting.keras_file.stored import StoredArray
-from porting.keras_file.weight_plan import RANDOM_STATE, weights_of
+from porting.keras_file.weight_plan import is_random_state, weights_of
 
 _LAYERS = ("layers", "_layer_checkpoint_dependencies")
 _NOT_THE_MODELS = ("optimizer", "metrics", "_metrics", "compile_metrics")
@@ -41,7 +41,7 @@ def weights_in_objects(contents: Hdf5Contents, graph: Graph) -> Weights:
     tree.take(graph, "", (), found)
     for name in tree.left:
         parts = name.split("/")
-        if parts[0] not in _NOT_THE_MODELS and not set(parts) & set(RANDOM_STATE):
+        if parts[0] not in _NOT_THE_MODELS and not is_random_state(parts):
             raise KerasFileError(f"the numbers of {shown(name)} belong to no layer of the model")
     return found
 
@@ -104,7 +104,7 @@ class _Tree:
         own = {
             _place(name[len(group) + 1 :]): name
             for name in self._below[group]
-            if not set(name.split("/")) & set(RANDOM_STATE)
+            if not is_random_state(name.split("/"))
         }
         weights = weights_of(layer)
         if weights is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from porting.graph import LayerPath
@@ -110,6 +110,19 @@ def state_by_names(
         else:
             unnamed.append(array)
     return OptimizerState(scalars, dict(slots), tuple(unnamed))
+
+
+def without_others(state: OptimizerState, trained: Set[WeightKey]) -> OptimizerState:
+    """The state without the slots of another model that the same optimizer trained before.
+
+    They are left out where every weight of this one has its slots, and the others' names say that they are
+    slots of something else.
+    """
+    is_whole = all(set(arrays) == trained for arrays in state.slots.values())
+    others = [{slot for slot, _ in _readings(array.name)} for array in state.unnamed]
+    if is_whole and all(slots & set(state.slots) for slots in others):
+        return replace(state, unnamed=())
+    return state
 
 
 def state_by_order(

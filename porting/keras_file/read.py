@@ -20,6 +20,7 @@ from porting.keras_file.optimizer_state import KERAS3_ORDER, TF211_ORDER
 from porting.keras_file.problems import KerasFileError
 from porting.keras_file.stored import Bytes
 from porting.keras_file.stored_optimizer import numbered_arrays, state_in_h5, state_in_numbers
+from porting.keras_file.tf_checkpoint import what_checkpoint
 from porting.keras_file.training_config import TrainingConfig, training_config_of
 
 _LFS = b"version https://git-lfs"
@@ -42,6 +43,8 @@ def read_keras_file(path: Path, architecture: Path | None = None) -> KerasFile:
         config = None if architecture is None else _read_architecture(architecture)
         if path.is_dir():
             return _without_architecture(_read_folder(path), architecture)
+        if said := what_checkpoint(path):
+            raise KerasFileError(said)
         file = _open(path)
         start = bytes(file.read(0, min(file.size, len(_LFS))))
         if start.startswith(archive.SIGNATURE):
@@ -125,6 +128,8 @@ def _read_folder(path: Path) -> KerasFile:
             f"is a SavedModel without {saved_model.METADATA}: it holds TensorFlow operations, no layers; "
             f"{_RESAVE}"
         )
+    if said := what_checkpoint(path):
+        raise KerasFileError(said)
     raise KerasFileError("is a folder, but neither a SavedModel nor an unzipped .keras file")
 
 
@@ -139,9 +144,10 @@ def _read_parts(
     weights = weights_in_objects(contents, graph)
     training = _training(stated.get("compile_config"))
     order = TF211_ORDER if version.startswith("2") else KERAS3_ORDER
-    optimizer = state_in_numbers(
-        numbered_arrays(contents, "optimizer/vars/"), graph, weights, training, order
-    )
+    # Inside that of mixed_float16 stands the optimizer itself.
+    places = ("optimizer/inner_optimizer/vars/", "optimizer/_optimizer/vars/", "optimizer/vars/")
+    numbered = next(filter(None, (numbered_arrays(contents, place) for place in places)), [])
+    optimizer = state_in_numbers(numbered, graph, weights, training, order)
     return KerasFile(path, kind, version, None, graph, _in_order(graph, weights), training, optimizer)
 
 

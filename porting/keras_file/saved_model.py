@@ -19,10 +19,12 @@ from porting.keras_file.optimizer_state import OptimizerState, WeightKey
 from porting.keras_file.problems import KerasFileError, shown
 from porting.keras_file.protobuf import Message
 from porting.keras_file.stored import StoredArray
-from porting.keras_file.weight_plan import OTHER_NAMES, RANDOM_STATE, weights_of
+from porting.keras_file.weight_plan import OTHER_NAMES, is_random_state, weights_of
 
 METADATA, GRAPH = "keras_metadata.pb", "saved_model.pb"
 _ROOT = "root"
+# What an optimizer of TF 2.10 and earlier holds once; Nadam has a second.
+_SCALARS = {"iter": "iteration", "momentum_cache": "momentum_cache"}
 _NOT_THE_MODELS = {"optimizer", ".OPTIMIZER_SLOT", "keras_api", "save_counter"}
 
 
@@ -80,7 +82,7 @@ class Checkpoint:
         used = {self._nodes[node].key for node in self._weight_nodes}
         for key in self._arrays:
             parts = set(key.split("/"))
-            if key not in used and not parts & _NOT_THE_MODELS and not parts & set(RANDOM_STATE):
+            if key not in used and not parts & _NOT_THE_MODELS and not is_random_state(parts):
                 raise KerasFileError(f"the numbers of {shown(key)} belong to no layer of the model")
 
     def optimizer_variables(self) -> list[StoredArray]:
@@ -104,13 +106,19 @@ class Checkpoint:
             if array is not None and weight in self._weight_nodes:
                 slots.setdefault(slot, {})[self._weight_nodes[weight]] = array
         scalars = {}
-        if "iter" in optimizer.children and (array := self._array(optimizer.children["iter"])):
-            scalars["iteration"] = array
+        for name, scalar in _SCALARS.items():
+            if name in optimizer.children and (array := self._array(optimizer.children[name])):
+                scalars[scalar] = array
         return OptimizerState(scalars, slots)
 
     def _optimizer(self) -> _Node | None:
         number = self._nodes[0].children.get("optimizer")
-        return None if number is None else self._nodes[number]
+        if number is None:
+            return None
+        # Inside that of mixed_float16 stands the optimizer itself.
+        children = self._nodes[number].children
+        number = children.get("inner_optimizer", children.get("_optimizer", number))
+        return self._nodes[number]
 
     def _take(self, graph: Graph, node: _Node, path: LayerPath) -> None:
         # A Sequential's own list of layers leaves the InputLayer out.

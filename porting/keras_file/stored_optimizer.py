@@ -14,6 +14,7 @@ from porting.keras_file.optimizer_state import (
     WeightKey,
     state_by_names,
     state_by_order,
+    without_others,
 )
 from porting.keras_file.stored import StoredArray
 from porting.keras_file.training_config import TrainingConfig
@@ -44,7 +45,9 @@ def state_in_h5(
         arrays.sort(key=lambda array: places.get(array.name, len(places)))
     flat = _flat(weights)
     state = state_by_names(arrays, flat, group)
-    if state.slots or not state.unnamed:
+    if state.slots:
+        return without_others(state, set(_trained(graph, weights)))
+    if not state.unnamed:
         return state
     # Early Keras 2 gave the optimizer the weights by their names, later ones in the model's order. Which it
     # was is seen from the shapes, unless both fit.

@@ -7,7 +7,7 @@ are Keras 3's. A class that is not listed here takes the arrays as the file has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from porting.graph import Graph, Layer, LayerPath
@@ -75,8 +75,15 @@ OTHER_NAMES = {
 }
 """(class, name before Keras 3) to Keras 3's name, where they differ."""
 
-RANDOM_STATE = ("seed_generator", "random_generator", "generator")
-"""The inner objects that hold a layer's random state: no weights."""
+_RANDOM_STATE = ("seed_generator", "random_generator", "generator", "rng", "state_var")
+
+
+def is_random_state(names: Iterable[str]) -> bool:
+    """Whether an array is a layer's random state, no weight, by the names of the objects that hold it.
+
+    TF 2.5 calls them "_rng/_state_var", later ones "_random_generator/_generator", Keras 3 "seed_generator".
+    """
+    return any(name.removeprefix("_") in _RANDOM_STATE for name in names)
 
 
 def weights_of(layer: Layer) -> tuple[Weight, ...] | None:

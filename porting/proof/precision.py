@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from porting.graph import Layer, LayerPath
 from porting.keras_file import KerasFile
+from porting.keras_file.model_config import OPERATION
 from porting.proof.port import Run
 from porting.proof.recording import FLOAT64, Recording
 from porting.proof.residuals import FORWARD, ROUNDED, apart, typical_norm
@@ -83,16 +85,31 @@ def rounds(layer: Layer) -> bool:
         return layer.config.get("mean") is not None
     if layer.wrapped is not None and rounds(layer.wrapped):
         return True
-    if layer.class_name in _CONSTANTS and _activation(layer, "activation") not in _ROUNDING:
-        return not all(_is_exact(constant) for constant in _CONSTANTS[layer.class_name](layer.config))
-    names = {layer.class_name, *(_activation(layer, key) for key in ("activation", "recurrent_activation"))}
-    return bool(names & _ROUNDING)
+    # What acts in it: the layer itself, and its activations.
+    acting: list[tuple[Any, Any]] = [(layer.class_name, layer.config)]
+    if layer.class_name.startswith(OPERATION):
+        name = layer.class_name.removeprefix(OPERATION)
+        acting.append((re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), {}))
+    if isinstance(function := layer.config.get("function"), str):
+        # TFOpLambda's, such as "nn.leaky_relu".
+        acting.append((function.rpartition(".")[2], {}))
+    for key in ("activation", "recurrent_activation"):
+        stated = layer.config.get(key)
+        if isinstance(stated, Mapping):
+            config = stated.get("config")
+            # Keras 3 writes a function as {"class_name": "function", "config": its name}.
+            is_function = isinstance(config, str)
+            acting.append((config, {}) if is_function else (stated.get("class_name"), config or {}))
+        else:
+            acting.append((stated, {}))
+    return any(_rounds(name, config) for name, config in acting)
 
 
-def _activation(layer: Layer, key: str) -> str:
-    """The name of an activation argument, "" of one that is an object."""
-    stated = layer.config.get(key)
-    return stated if isinstance(stated, str) else ""
+def _rounds(name: Any, config: Mapping[str, Any]) -> bool:
+    """Whether a class of layers, or a function, does."""
+    if name in _CONSTANTS:
+        return not all(_is_exact(constant) for constant in _CONSTANTS[name](config))
+    return name in _ROUNDING
 
 
 def _is_exact(constant: Any) -> bool:

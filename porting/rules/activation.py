@@ -38,6 +38,13 @@ _PLAIN: dict[str, tuple[str, str]] = {
     "log_sigmoid": ("nn.LogSigmoid", "F.logsigmoid({})"),
     "exponential": ("Exponential", "torch.exp({})"),
 }
+# What Keras 3 writes of TensorFlow's own functions: their names in TensorFlow's source.
+_TENSORFLOW = {
+    "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
+    "exp": "exponential",
+    "identity": "linear",
+}
 _HARD_SIGMOID: _Made = (Make("nn.Hardsigmoid"), "F.hardsigmoid({})")
 _FIFTH_HARD_SIGMOID: _Made = (Make("HardSigmoid"), "torch.clamp(0.2 * {} + 0.5, 0.0, 1.0)")
 # Of the same name as torch's, and with another default or definition.
@@ -144,12 +151,12 @@ def _name_of(activation: Any) -> tuple[str, Mapping[str, Any]]:
     if activation is None:
         return "linear", {}
     if isinstance(activation, str):
-        return activation, {}
+        return _TENSORFLOW.get(activation, activation), {}
     if isinstance(activation, dict):
         name, config = activation.get("class_name"), activation.get("config")
         # Keras 3 writes a function as {"class_name": "function", "config": its name}.
         if name == "function" and isinstance(config, str):
-            return config, {}
+            return _TENSORFLOW.get(config, config), {}
         if isinstance(name, str):
             return _LAYERS.get(name, name), config if isinstance(config, dict) else {}
     raise Refused(f"its activation {shown(activation)} is no function of Keras's")

@@ -52,6 +52,14 @@ def concatenate(site: Site) -> Piece:
     return Piece(merge=f"torch.cat([{places}], dim={axis})", orders=(order,) * len(site.inputs), order=order)
 
 
+def scaled_sum(site: Site) -> Piece:
+    """CustomScaleLayer of keras.applications' InceptionResNetV2: a tensor and a part of another."""
+    scale = site.stated("scale")
+    if type(scale) not in (int, float):
+        raise Refused(f"scale={shown(scale)} is no number")
+    return elementwise(lambda places: f"{places[0]} + {places[1]} * {scale!r}", 2)(site)
+
+
 def dot(site: Site) -> Piece:
     """Dot along one axis of each of two tensors, which may be brought to length 1 first."""
     if len(site.inputs) != 2:
@@ -109,5 +117,6 @@ RULES = {
     "Maximum": elementwise(_nested("torch.maximum")),
     "Minimum": elementwise(_nested("torch.minimum")),
     "Concatenate": concatenate,
+    "CustomScaleLayer": scaled_sum,
     "Dot": dot,
 }

@@ -43,9 +43,11 @@ def batch_normalization(site: Site) -> Piece:
     scale, center = site.config.get("scale", True), site.config.get("center", True)
     # The running variance is unbiased in TensorFlow's fused kernel alone, which takes images and videos.
     biased = not (site.profile.fused_batch_norm_is_unbiased and rank in (4, 5) and axis in (1, rank - 1))
+    # A single value a channel, which Keras takes of a batch of one, and torch refuses.
+    is_single = all(size == 1 for place, size in enumerate(site.input.shape[1:], 1) if place != axis)
     if biased and rank == 4 and scale and center:
         make = Make("KerasBatchNorm2d", {"num_features": channels}, arguments)
-    elif biased or not scale or not center:
+    elif biased or is_single or not scale or not center:
         arguments |= {} if scale else {"scale": False}
         arguments |= {} if center else {"center": False}
         arguments |= {} if biased else {"biased": False}

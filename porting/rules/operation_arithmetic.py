@@ -11,7 +11,8 @@ from typing import Any
 from porting.keras_file.problems import shown
 from porting.rules.merge import order_of_largest
 from porting.rules.operation_arguments import Operation, Place
-from porting.rules.piece import Make, Piece, Refused, Step, channels_first_order
+from porting.rules.operation_constants import with_array
+from porting.rules.piece import Piece, Refused
 
 # Of two tensors; of a tensor and a number; of a number and a tensor.
 _BINARY: dict[str, tuple[str, str, str | None]] = {
@@ -22,16 +23,6 @@ _BINARY: dict[str, tuple[str, str, str | None]] = {
     "maximum": ("torch.maximum({0}, {1})", "{{0}}.clamp(min={0})", "{{0}}.clamp(min={0})"),
     "minimum": ("torch.minimum({0}, {1})", "{{0}}.clamp(max={0})", "{{0}}.clamp(max={0})"),
     "pow": ("torch.pow({0}, {1})", "{{0}}.pow({0})", None),
-}
-# What a list of numbers, one for each channel, does as a factor and a summand.
-_BY_CHANNEL: dict[tuple[str, bool], Callable[[float], tuple[float, float]]] = {
-    ("add", True): lambda number: (1.0, number),
-    ("add", False): lambda number: (1.0, number),
-    ("subtract", True): lambda number: (1.0, -number),
-    ("subtract", False): lambda number: (-1.0, number),
-    ("multiply", True): lambda number: (number, 0.0),
-    ("multiply", False): lambda number: (number, 0.0),
-    ("divide", True): lambda number: (1.0 / number, 0.0),
 }
 
 
@@ -45,7 +36,7 @@ def _binary(name: str) -> Callable[[Operation], Piece]:
         tensor_first = isinstance(left, Place)
         constant = right if tensor_first else left
         if isinstance(constant, list):
-            return _with_list(name, operation, constant, tensor_first)
+            return with_array(operation, constant, _BINARY[name][0], tensor_first)
         function = _BINARY[name][1 if tensor_first else 2]
         if type(constant) not in (int, float) or function is None:
             raise Refused(f"{name} with {shown(constant)} has no rule")
@@ -68,20 +59,17 @@ def _of_tensors(name: str, operation: Operation) -> Piece:
     return Piece(merge=_BINARY[name][0], orders=(order, order), order=order, shape=shape)
 
 
-def _with_list(name: str, operation: Operation, constant: list[Any], tensor_first: bool) -> Piece:
-    value = operation.site.input
-    while len(constant) == 1 and isinstance(constant[0], list):
-        constant = constant[0]
-    by_channel = _BY_CHANNEL.get((name, tensor_first))
-    is_row = all(type(number) in (int, float) for number in constant)
-    if by_channel is None or not is_row or len(constant) not in (1, value.shape[-1]):
-        raise Refused(f"{name} with {shown(constant)} has no rule")
-    if name == "divide" and 0 in constant:
-        raise Refused("it divides by 0")
-    scale, offset = zip(*(by_channel(float(number)) for number in constant), strict=True)
-    make = Make("Rescaling", {"scale": scale}, {"offset": offset} if any(offset) else {})
-    order = channels_first_order(len(value.shape))
-    return Piece((Step(make),), orders=(order,), order=order, shape=value.shape)
+def _bias_add(operation: Operation) -> Piece:
+    """tf.nn.bias_add: a number for each channel."""
+    bias, layout = operation.argument(1, "bias"), operation.argument(2, "data_format", default="NHWC")
+    if not isinstance(bias, list):
+        raise Refused(f"a bias of {shown(bias)} has no rule")
+    if str(layout).startswith("NC"):
+        ones: list[Any] = bias
+        for _ in range(operation.site.rank - 2):
+            ones = [[each] for each in ones]
+        bias = ones
+    return with_array(operation, bias, "{0} + {1}", tensor_first=True)
 
 
 def _clip(operation: Operation) -> Piece:
@@ -97,5 +85,6 @@ ARITHMETIC: dict[str, Callable[[Operation], Piece]] = {
     **{name: _binary(name) for name in _BINARY},
     **dict.fromkeys(("truediv", "realdiv", "true_divide"), _binary("divide")),
     "power": _binary("pow"),
+    "bias_add": _bias_add,
     **dict.fromkeys(("clip_by_value", "clip"), _clip),
 }

@@ -7,8 +7,11 @@ from typing import Any
 
 from porting.keras_file.problems import shown
 from porting.rules.operation_arguments import Operation, Place
-from porting.rules.piece import Order, Piece, Refused
+from porting.rules.piece import Order, Piece, Refused, keras_order
 from porting.rules.shape import reshaped
+
+Bound = tuple[int | None, int | None, int | None]
+_WHOLE = {"start": None, "stop": None, "step": None}
 
 
 def _concatenated(operation: Operation) -> Piece:
@@ -28,6 +31,30 @@ def _concatenated(operation: Operation) -> Piece:
     places = ", ".join(f"{{{place}}}" for place in range(len(values)))
     merge = f"torch.cat([{places}], dim={order.index(axis)})"
     return Piece(merge=merge, orders=(order,) * len(values), order=order, shape=shape)
+
+
+def _stacked(operation: Operation) -> Piece:
+    """Tensors along a new axis; as the last one of images it is their channels, which come second here."""
+    parts = operation.argument(0, "values", "x", "xs", "arrays")
+    values = operation.site.inputs
+    rank = len(values[0].shape) + 1
+    axis = operation.argument(1, "axis", default=0)
+    if not isinstance(parts, list) or not all(isinstance(part, Place) for part in parts):
+        raise Refused("it joins other things than tensors")
+    if type(axis) is not int or not -rank < axis < rank or axis % rank == 0:
+        raise Refused(f"it joins along a new axis {shown(axis)}")
+    axis %= rank
+    order = values[0].order
+    moved = [old + (old >= axis) for old in order]
+    place = 1 if axis == rank - 1 and rank > 2 and order == keras_order(rank - 1) else rank - 1
+    places = ", ".join(f"{{{number}}}" for number in range(len(values)))
+    shape = (*values[0].shape[:axis], len(values), *values[0].shape[axis:])
+    return Piece(
+        merge=f"torch.stack([{places}], dim={place})",
+        orders=(order,) * len(values),
+        order=(*moved[:place], axis, *moved[place:]),
+        shape=shape,
+    )
 
 
 def _reshaped(operation: Operation) -> Piece:
@@ -81,23 +108,24 @@ def _taken(operation: Operation) -> Piece:
     """`x[:, 1:, :, 0]`."""
     value = operation.single()
     stated = operation.argument(1, "slice_spec", "key")
-    items = list(stated) if isinstance(stated, list | tuple) else [stated]
     rank = len(value.shape)
+    items = _without_ellipsis(list(stated) if isinstance(stated, list | tuple) else [stated], rank)
     if len(items) > rank or not all(type(item) is int or _slice(item) is not None for item in items):
         raise Refused(f"the index {shown(stated)} has no rule")
-    items += [{"start": None, "stop": None, "step": None}] * (rank - len(items))
+    items += [_WHOLE] * (rank - len(items))
     bounds = [None if type(item) is int else _slice(item) for item in items]
     if bounds[0] != (None, None, None):
         raise Refused("a part of the batch has no rule")
-    said, sizes, dropped = [""] * rank, list(value.shape), []
+    said, sizes, dropped, turned = [""] * rank, list(value.shape), [], []
     for axis, (item, bound) in enumerate(zip(items, bounds, strict=True)):
         if bound is None:
             said[axis] = str(item)
             dropped.append(axis)
             continue
+        if bound[2] is not None and bound[2] < 1:
+            bound = _ascending(bound, value.shape[axis])
+            turned.append(axis)
         start, stop, step = bound
-        if step is not None and step < 1:
-            raise Refused(f"the step {step} has no rule")
         texts = ["" if number is None else str(number) for number in (start, stop)]
         said[axis] = ":".join([*texts, *([] if step is None else [str(step)])])
         size = value.shape[axis]
@@ -106,14 +134,52 @@ def _taken(operation: Operation) -> Piece:
         elif bound != (None, None, None):
             sizes[axis] = None
     order, _ = _without(operation, dropped)
-    index = ", ".join(said[axis] for axis in value.order)
-    return operation.gives(
-        f"{{0}}[{index}]", order, [size for a, size in enumerate(sizes) if a not in dropped]
-    )
+    taken = [said[axis] for axis in value.order]
+    while taken and taken[-1] == ":":
+        del taken[-1]
+    expression = f"{{0}}[{', '.join(taken)}]" if taken else "{0}"
+    if turned:
+        places = sorted(order.index(axis - sum(each < axis for each in dropped)) for axis in turned)
+        expression += f".flip({', '.join(map(str, places))})"
+    return operation.gives(expression, order, [size for a, size in enumerate(sizes) if a not in dropped])
 
 
-def _slice(item: Any) -> tuple[int | None, int | None, int | None] | None:
+def _without_ellipsis(items: list[Any], rank: int) -> list[Any]:
+    """An index with as many whole axes in the place of its `...` as it stands for."""
+    places = [place for place, item in enumerate(items) if _class_of(item) == "__ellipsis__"]
+    if len(places) != 1:
+        return items
+    (place,) = places
+    return [*items[:place], *[_WHOLE] * (rank - len(items) + 1), *items[place + 1 :]]
+
+
+def _class_of(item: Any) -> Any:
+    return item.get("class_name") if isinstance(item, dict) else None
+
+
+def _ascending(bound: Bound, size: int | None) -> Bound:
+    """The slice that takes the same from the front: torch has no negative steps.
+
+    Raises:
+        Refused: It hangs on a size that is not fixed, or a step of 0.
+    """
+    step = bound[2] or 0
+    if size is None and bound == (None, None, -1):
+        return None, None, None
+    if size is None or step == 0:
+        raise Refused(f"the step {step} has no rule")
+    taken = range(*slice(*bound).indices(size))
+    if not taken:
+        return 0, 0, None
+    if (taken[-1], taken[0], step) == (0, size - 1, -1):
+        return None, None, None
+    return taken[-1], taken[0] + 1, None if step == -1 else -step
+
+
+def _slice(item: Any) -> Bound | None:
     """A slice of either generation's spelling; None of anything else."""
+    if _class_of(item) not in (None, "__slice__"):
+        return None
     if isinstance(item, dict) and item.get("class_name") == "__slice__":
         item = item.get("config")
     if not isinstance(item, dict):
@@ -150,6 +216,7 @@ def _padded(operation: Operation) -> Piece:
 
 SHAPES: dict[str, Callable[[Operation], Piece]] = {
     **dict.fromkeys(("concat", "concatenate"), _concatenated),
+    "stack": _stacked,
     "reshape": _reshaped,
     "transpose": _transposed,
     "expand_dims": _expanded,

@@ -35,6 +35,10 @@ class Refused(UserError):
     """A layer that a rule cannot carry over. The message says what of it, without the layer's name."""
 
 
+class NoRule(Refused):
+    """A layer of a kind that has no rule, whatever it is called on."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A tensor of the port.
@@ -55,6 +59,13 @@ class Value:
     def torch_axis(self, keras_axis: int) -> int:
         """Where one of Keras's axes, which may count from the end, is in the torch tensor."""
         return self.order.index(keras_axis % len(self.shape))
+
+
+class Name(str):
+    """An argument that is a name in the source, not a value."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True)
@@ -160,7 +171,7 @@ class Piece:
         differences: Numbers of docs/differences.md that the code takes care of.
         notes: Sentences on what is not carried over, for the README.
         shape: The output's, in Keras's order, where porting/output_shapes.py does not know it.
-        custom: The user's own function that `merge` calls, if it does.
+        custom: The user's own function that `merge` or a step calls, if they do.
         takes: Without a merge: the inputs that the first step takes, in its order; (): all.
         loops_over: Keras's axis of the input that the code goes through step by step, if it does.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,7 +92,7 @@ def name_and_arguments(
 
     Args:
         class_name: What Keras calls it, such as "Nadam".
-        config: What its get_config() gave.
+        config: What its get_config() gave; {} of one that was given by its name alone, with Keras's defaults.
         profile: The generation that wrote it.
 
     Returns:
@@ -112,6 +113,8 @@ def name_and_arguments(
         values["learning_rate"] = values.pop("lr")
     if legacy and name == "nadam" and "decay" in values:
         values["schedule_decay"] = values.pop("decay")
+    if not config:
+        values["learning_rate"] = inspect.signature(CLASSES[name]).parameters["learning_rate"].default
     if "learning_rate" not in values:
         raise UserError(f"the config of {class_name} has no learning_rate: give what get_config() returned")
     return name, values
