@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,8 @@ from porting.custom import Custom, custom_piece
 from porting.graph import Call, Graph, Layer, LayerPath, TensorRef
 from porting.keras_file.problems import KerasFileError, shown
 from porting.modules import make_empty, run_piece
-from porting.output_shapes import Shape, layer_shape, stated_shape
+from porting.output_shapes import Shape, layer_shape, shape_text, stated_shape
+from porting.refusals import WITHOUT_RULE, Refusals
 from porting.rules import RULES
 from porting.rules.piece import Piece, Refused, Site, Value, channels_first_order, keras_order
 
@@ -36,8 +36,12 @@ _WRONG_VALUES = (
 )
 
 
-class CannotConvert(UserError):
-    """Layers that have no rule, or that their rule refuses: all of them, those of one reason in one line."""
+@dataclass(frozen=True)
+class Guessed(Value):
+    """A tensor behind a refused layer, of which nobody knows the shape: it is taken for that layer's input's.
+
+    Layers behind it are looked at for a rule alone.
+    """
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,8 @@ class _Builder:
         self.profile = profile
         self.custom = custom
         self.input_shapes = input_shapes
-        # By class and reason: the layers. A shared layer is refused once a call.
-        self.refusals: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self.refusals = Refusals()
+        self.is_open = False
         # What a layer became at its first call.
         self.pieces: dict[LayerPath, Piece] = {}
         self.modes: dict[LayerPath, bool] = {}
@@ -129,8 +133,7 @@ class _Builder:
 
     def build(self, graph: Graph) -> Program:
         program = self._program(graph, None, ())
-        if self.refusals:
-            raise CannotConvert(_all_of(self.refusals))
+        self.refusals.check()
         for name in self.custom.keys() - self.used:
             known = [layer.name for _, layer in graph.walk()]
             raise UserError(f"--custom {name}: the model has no such layer{did_you_mean(name, known)}")
@@ -139,6 +142,7 @@ class _Builder:
     def _program(self, graph: Graph, given: tuple[Value, ...] | None, path: LayerPath) -> Program:
         if given is None:
             given = tuple(self._input(graph, ref, (*path, ref.layer)) for ref in graph.inputs)
+            self.is_open = any(None in value.shape[1:] for value in given)
         values = dict(zip(graph.inputs, given, strict=True))
         statements = []
         for call in graph.calls:
@@ -159,8 +163,8 @@ class _Builder:
             return Statement(here, layer, call, inputs, None, program, program.outputs, never_trains)
         try:
             piece = self._piece(Site(layer, call, inputs, self.profile))
-            outputs = (_output(layer, inputs, piece),)
-            _check_runs(piece, inputs, outputs[0])
+            output = _output(layer, inputs, piece)
+            _check_runs(piece, inputs, output, self.input_shapes or self.is_open)
             if self.pieces.setdefault(here, piece) != piece:
                 raise Refused("its calls take tensors of different shapes, for which its code differs")
             if self.modes.setdefault(here, never_trains) != never_trains:
@@ -170,9 +174,13 @@ class _Builder:
         except (*_WRONG_VALUES, Refused) as refusal:
             if not isinstance(refusal, Refused):
                 refusal = Refused(f"its config holds a value that no Keras writes ({shown(str(refusal))})")
-            self.refusals[shown(layer.class_name), str(refusal)][shown("/".join(here))] = None
-            piece, outputs = Piece(), (_as_if(layer, inputs),)
-        return Statement(here, layer, call, inputs, piece, None, outputs, never_trains)
+            piece, output = Piece(), _as_if(layer, inputs)
+            # What else is said of tensors that are guessed at may be wrong.
+            if str(refusal).startswith(WITHOUT_RULE) or not _are_guessed(inputs):
+                self.refusals.add(layer.class_name, str(refusal), here)
+        if _are_guessed(inputs):
+            output = Guessed(output.shape, output.order)
+        return Statement(here, layer, call, inputs, piece, None, (output,), never_trains)
 
     def _never_trains(self, call: Call) -> bool:
         return self.profile.call_argument_training_holds and call.keywords.get("training") in (False, 0)
@@ -183,9 +191,11 @@ class _Builder:
             if name in self.custom:
                 self.used.add(name)
                 return custom_piece(site, self.custom[name])
+        if layer.class_name == "Lambda":
+            raise Refused(f"{WITHOUT_RULE}Lambda, which is code and never run")
         if layer.package is not None or layer.class_name not in RULES:
             named = layer.class_name if layer.package is None else f"{layer.package}>{layer.class_name}"
-            raise Refused(f"there is no rule for {shown(named)}")
+            raise Refused(f"{WITHOUT_RULE}{shown(named)}")
         piece = RULES[layer.class_name](site)
         if any(_is_endless(value) for step in piece.steps for value in step.make.arguments()):
             raise Refused("its config holds an infinite number, or none")
@@ -197,23 +207,11 @@ class _Builder:
             shape = (None, *self.input_shapes[graph.inputs.index(ref)])
         if shape is None:
             reason = "the file does not state the input's shape: give it, such as --input-shape 64,64,3"
-            self.refusals["InputLayer", reason][shown("/".join(path))] = None
-            return Value((None,), keras_order(1))
+            self.refusals.add("InputLayer", reason, path)
+            return Guessed((None,), keras_order(1))
         # Images and videos come with their channels second, as torch has them.
         is_image = len(shape) >= 4 and not _is_channels_first(graph)
         return Value(shape, channels_first_order(len(shape)) if is_image else keras_order(len(shape)))
-
-
-def _all_of(refusals: Mapping[tuple[str, str], Mapping[str, None]]) -> str:
-    count = sum(len(layers) for layers in refusals.values())
-    said = []
-    for (class_name, reason), layers in refusals.items():
-        named = ", ".join(f'"{layer}"' for layer in layers)
-        said.append(f"{class_name} {named}: {reason}")
-    return (
-        f"{count} of the model's layers cannot be converted: {'; '.join(said)}. A function of yours that "
-        "does the same may stand for a layer: --custom LAYER=package.module:function"
-    )
 
 
 def _value(values: Mapping[TensorRef, Value], ref: TensorRef) -> Value:
@@ -225,13 +223,20 @@ def _value(values: Mapping[TensorRef, Value], ref: TensorRef) -> Value:
     return values[ref]
 
 
-def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value) -> None:
+def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value, may_be_given: object) -> None:
     """Runs a piece on tensors without memory, and compares the shape of what it gives.
 
+    Args:
+        piece: What the layer becomes.
+        inputs: What it takes.
+        output: What it should give.
+        may_be_given: Whether other sizes can be had by --input-shape.
+
     Raises:
-        Refused: It is another than the rule says: a config that no Keras writes, or a defect of ours.
+        Refused: It cannot take its inputs, or gives another shape than the rule says: a config that no Keras
+            writes, or a defect of ours.
     """
-    modules = make_empty(piece)
+    modules, given = make_empty(piece), inputs
     if piece.loops_over is not None:
         # Where it gives something for every step, its output has the axis too.
         is_kept = len(output.shape) == len(inputs[0].shape)
@@ -244,7 +249,12 @@ def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value) -> None:
         torch.empty(_sized(replace(value, order=order)), device="meta")
         for value, order in zip(inputs, piece.orders, strict=True)
     ]
-    found = tuple(run_piece(piece, modules, tensors).shape)
+    try:
+        found = tuple(run_piece(piece, modules, tensors).shape)
+    except _WRONG_VALUES as error:
+        shapes = " and ".join(shape_text(value.shape) for value in given)
+        remedy = ": give a suitable --input-shape" if may_be_given else ", which no Keras writes"
+        raise Refused(f"it cannot take {shapes}{remedy}") from error
     expected = _sized(output)
     is_open = [size is None for size in output.torch_shape]
     if len(found) != len(expected) or any(
@@ -274,8 +284,14 @@ def _output(layer: Layer, inputs: tuple[Value, ...], piece: Piece) -> Value:
 
 def _as_if(layer: Layer, inputs: tuple[Value, ...]) -> Value:
     """What a refused layer gives, as far as it is known: the layers behind it are looked at, too."""
-    shape = layer_shape(layer, [value.shape for value in inputs]) or inputs[0].shape
+    shape = layer_shape(layer, [value.shape for value in inputs])
+    if shape is None:
+        return Guessed(inputs[0].shape, keras_order(len(inputs[0].shape)))
     return Value(shape, keras_order(len(shape)))
+
+
+def _are_guessed(inputs: tuple[Value, ...]) -> bool:
+    return any(isinstance(value, Guessed) for value in inputs)
 
 
 def _built_shape(graph: Graph, ref: TensorRef) -> Shape | None:

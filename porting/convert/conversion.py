@@ -64,17 +64,37 @@ def convert_file(
         UserError: The model cannot be converted: every layer that cannot is named.
         RuntimeError: The source gives something else than its program: a defect of ours.
     """
-    try:
-        program = program_of(file.graph, profile, custom, input_shapes)
-        tensors = carried(file, program)
-    except KerasFileError as error:
-        raise KerasFileError(f"{file.path}: {error}") from error
+    program, tensors = lowered(file, profile, custom, input_shapes)
     # The author's name for the model is of no use in the most cases: "sequential_1".
     source = model_source(program, name, f"converted from {file.path.name}")
     text = formatted(source.text, {each.module.partition(".")[0] for each in (custom or {}).values()})
     net = _loaded(text, source, tensors)
     _check_same(net, source, Interpreter(program, tensors), program)
     return Conversion(file, program, source, text, tensors, net)
+
+
+def lowered(
+    file: KerasFile,
+    profile: Profile,
+    custom: Mapping[str, Custom] | None = None,
+    input_shapes: Sequence[Shape] = (),
+) -> tuple[Program, dict[LayerPath, dict[str, Tensor]]]:
+    """What the rules make of a file, and each layer's tensors: whether it can be converted is seen here.
+
+    Args:
+        file: The file.
+        profile: The Keras generation whose rules hold.
+        custom: Functions of the user's own by the name of a layer or of a class.
+        input_shapes: Keras's shape of each input without the batch axis, in the place of the file's.
+
+    Raises:
+        UserError: The model cannot be converted: every layer that cannot is named.
+    """
+    try:
+        program = program_of(file.graph, profile, custom, input_shapes)
+        return program, carried(file, program)
+    except KerasFileError as error:
+        raise KerasFileError(f"{file.path}: {error}") from error
 
 
 def example_inputs(program: Program, examples: int = EXAMPLES, seed: int = 0) -> tuple[Tensor, ...]:

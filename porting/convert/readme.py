@@ -13,7 +13,7 @@ from porting.convert.compiled import Compiled
 from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import TEMPLATES, required_arguments
 from porting.differences import DIFFERENCES
-from porting.emit.classes import shape_text
+from porting.output_shapes import shape_text
 from porting.program import OPEN_SIDE
 
 _DISTRIBUTION = "keras-lightning-parity"

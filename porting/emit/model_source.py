@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from porting.emit.body import Body, block_body, model_body, parameter_names, parameter_types
-from porting.emit.classes import ClassSource, shape_text
+from porting.emit.classes import ClassSource
 from porting.emit.folding import BlockUse, Item, fold
 from porting.emit.forward import forward_lines
 from porting.emit.names import attribute_name, block_class_name, class_name, plain_text
 from porting.emit.operations import ModuleKey, Operation, Operations, operations_of
 from porting.graph import LayerPath
 from porting.helpers import HELPERS
-from porting.output_shapes import Shape
+from porting.output_shapes import Shape, shape_text
 from porting.program import Program, Statement
 from porting.rules.piece import Value
 
