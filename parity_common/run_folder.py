@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from parity_common.command_errors import UserError
+from parity_common.file_modes import give_usual_mode
 
 # What the end of a run leaves, the mark that it has finished first.
 CLOSING_FILES = (
@@ -65,7 +66,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(Path(temporary))
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, 0o644)
+        give_usual_mode(Path(temporary))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lightning_impl.keras_semantics.profile import KERAS3, PROFILES, TF24, Profile
 from parity_common.command_errors import UserError
+from porting.convert.carried_over import count_layers, not_carried_over
 from porting.convert.compiled import compiled_of
 from porting.convert.conversion import convert_file
 from porting.convert.folder import check_free, new_folder, write_conversion
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     with new_folder(arguments.out, arguments.overwrite) as folder:
         write_conversion(folder, conversion, compiled, profile, arguments.plain_torch)
         print(
-            f"{arguments.file}: {len(list(conversion.program.walk()))} layers, {file.parameters:,} "
+            f"{arguments.file}: {count_layers(conversion.program)}, {file.parameters:,} "
             f"parameters; model.py has {conversion.text.count(chr(10))} lines"
         )
         proof = prove(
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             architecture=arguments.architecture,
             out=folder,
         )
-    for line in compiled.left:
+    for line in not_carried_over(conversion, compiled):
         print(f"not carried over: {line}")
     print(proof.line)
     print(f"{arguments.out} holds model.py, weights.safetensors and README.md")

@@ -18,11 +18,13 @@ from safetensors.torch import save_file
 from lightning_impl.keras_semantics.optimizers.stored import save_state
 from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError
+from parity_common.file_modes import give_usual_mode
 from porting.carried_weights import layers_of
+from porting.convert.carried_over import why_no_training
 from porting.convert.compiled import Compiled
 from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import lightning_module
-from porting.convert.readme import has_training, readme
+from porting.convert.readme import readme
 from porting.converted_port import LAYERS_FILE
 from porting.emit.layer_ends import layers_in
 from porting.emit.state import module_of
@@ -57,7 +59,9 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from error
     try:
         yield part
-        part.chmod(0o755)
+        # safetensors makes files that nobody else may read.
+        for path in (part, *part.iterdir()):
+            give_usual_mode(path)
         if out.exists():
             # A rename takes the place of an empty folder alone.
             old = part.with_suffix(".old")
@@ -108,7 +112,7 @@ def write_conversion(
     said = {"class": conversion.source.class_name, "layers": list(_layers(conversion, compiled))}
     (folder / LAYERS_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     remain: list[str] = []
-    if has_training(conversion):
+    if not why_no_training(conversion.program):
         text, remain = lightning_module(conversion, compiled, profile, plain)
         (folder / "lightning_module.py").write_text(text, encoding="utf-8")
         if compiled.goes_on and compiled.optimizer is not None and not plain:

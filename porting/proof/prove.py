@@ -20,6 +20,7 @@ from porting.proof.recording import FLOAT32, Recording
 from porting.proof.report import write_report
 from porting.proof.residuals import FORWARD, LEAST_SPREAD, ROUNDED
 from porting.proof.verdict import Proof
+from porting.rules.augmentation import augments
 
 
 def prove(
@@ -146,7 +147,15 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
             f"{len(own)} float32 figures are over {FORWARD[FLOAT32]:.0e} of round-off: float32 Keras is off "
             f'from float64 Keras by as much there ("{own[0].name}" is the first).'
         )
-    return Proof(compared.lines, tuple(attempts), recording.keras, None, tuple(notes), versions)
+    augmenting = tuple(
+        "/".join(path) for path, layer in port.file.graph.walk() if layer.graph is None and augments(layer)
+    )
+    if augmenting:
+        notes.append(
+            f"{len(augmenting)} layers augment while Keras trains, and do nothing in inference, which was "
+            "compared: a training of the port goes without, unless its data are augmented."
+        )
+    return Proof(compared.lines, tuple(attempts), recording.keras, None, tuple(notes), versions, augmenting)
 
 
 def _generation(version: str) -> bool:

@@ -106,8 +106,9 @@ def _tiles(proof: Proof) -> list[tuple[str, str]]:
     for rung, what in ((LAYERS, "activation"), (GRADIENTS, "gradient")):
         for dtype in ("float32", "float64"):
             residual = proof.largest(rung, dtype)
-            if residual is not None:
-                tiles.append((f"Worst {what}, {dtype}", _shown(residual)))
+            if proof.compared(rung, dtype):
+                shown = "hidden by round-off" if residual is None else _shown(residual)
+                tiles.append((f"Worst {what}, {dtype}", shown))
     structure = proof.of(STRUCTURE)
     if structure:
         alike = sum(line.holds for line in structure)
