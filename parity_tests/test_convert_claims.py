@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from parity_common.command_errors import UserError
 from parity_tests.keras_file_makers import write_h5
 from parity_tests.test_inspect import functional, layer
 from porting.__main__ import main
+from porting.proof import steps
 from porting.proof.residuals import Figure
 from porting.proof.verdict import GRADIENTS, LAYERS, STRUCTURE, Line, Proof
+from porting.replay import load_port
 
 Run = Callable[[Path, Path], str]
 ADAM = {"class_name": "Adam", "config": {"name": "Adam", "learning_rate": 0.001}}
@@ -171,6 +179,107 @@ def test_files_have_the_mode_of_any_new_file(tmp_path: Path) -> None:
     assert {"weights.safetensors", "lightning_module.py", "proof.json"} <= modes.keys()
     assert set(modes.values()) == {0o640}
     assert out.stat().st_mode & 0o777 == 0o750
+
+
+def with_code(folder: Path) -> Path:
+    """A file with a Lambda, and own_functions.py that has a function for it."""
+    code = layer("Lambda", "half", "given", function=["4wAAAA=="])
+    dense = layer("Dense", "dense", "half", units=3, activation="softmax")
+    (folder / "own_functions.py").write_text("def halve(x):\n    return x / 2\n")
+    return write_h5(folder / "net.h5", functional(vector("given"), code, dense), {"dense": DENSE_WEIGHTS})
+
+
+def test_folder_holds_the_functions_it_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = with_code(tmp_path), tmp_path / "out"
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["convert", str(path), "--out", str(out), "--custom", "half=own_functions:halve"]
+    assert main([*words, "--keras-python", without_keras(tmp_path)]) == 3
+    assert (out / "own_functions.py").read_text() == (tmp_path / "own_functions.py").read_text()
+    readme = (out / "README.md").read_text()
+    assert "`own_functions.py` | a copy of your own module" in readme
+    assert "--custom half=own_functions:halve\n" in readme
+    # It is a folder of ours as before.
+    assert main([*words, "--keras-python", without_keras(tmp_path), "--overwrite"]) == 3
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "own_functions")
+    given = torch.ones(2, 4)
+    net = load_port(str(out))()
+    half = net.get_submodule("dense")
+    assert torch.equal(net(given), half(given / 2))
+
+
+def test_part_of_a_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = with_code(tmp_path)
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_functions.py").rename(tmp_path / "own_package" / "functions.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["convert", str(path), "--out", str(tmp_path / "out"), "--keras-python", without_keras(tmp_path)]
+    assert main([*words, "--custom", "half=own_package.functions:halve"]) == 3
+    readme = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "`model.py` imports your own `own_package.functions`, of which no copy is here" in readme
+    (tmp_path / "model.py").write_text("def halve(x):\n    return x / 2\n")
+    with pytest.raises(UserError, match=r"has a model\.py of its own: give your module another name"):
+        main([*words, "--overwrite", "--custom", "half=model:halve"])
+
+
+def test_interpreter_that_is_none_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = with_code(tmp_path)
+    with pytest.raises(UserError, match="--keras-python /no/such/python cannot be run"):
+        main(["convert", str(path), "--out", str(tmp_path / "out"), "--keras-python", "/no/such/python"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_proof_leaves_a_whole_folder_that_says_so(number: signal.Signals, tmp_path: Path) -> None:
+    dense = layer("Dense", "dense", "given", units=3, activation="softmax")
+    path = write_h5(tmp_path / "net.h5", functional(vector("given"), dense), {"dense": DENSE_WEIGHTS})
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
+    scratch.mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "porting", "convert", str(path), "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.rstrip().endswith("not yet proven"):
+            break
+    # It is Keras's turn.
+    deadline = time.monotonic() + 60
+    while not list(scratch.glob("proof_*/record_file_*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(number)
+    rest, errors = child.communicate(timeout=60)
+    assert child.returncode == 128 + number, errors
+    assert rest == ""
+    assert errors == f"stopped: {out} is whole, but not proven; to prove it, convert again with --overwrite\n"
+    assert {"model.py", "weights.safetensors", "README.md", "proof.html"} <= {
+        each.name for each in out.iterdir()
+    }
+    said = json.loads((out / "proof.json").read_text())
+    assert said["holds"] is False
+    assert "has not come to its end" in said["line"]
+    # Its Keras has ended with it, and tidied up.
+    assert list(scratch.iterdir()) == []
+
+
+def test_steps_of_a_long_proof_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(steps, "SECONDS_BETWEEN", 0.02)
+    with steps.steps_shown() as tell:
+        tell("Keras loads the model")
+        time.sleep(0.1)
+        tell("the port runs")
+        time.sleep(0.1)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "proof, 0 s: Keras loads the model"
+    assert said[-1] == "proof, 0 s: the port runs"
 
 
 @pytest.fixture

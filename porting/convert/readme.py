@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from porting.convert.carried_over import carried_over, half_precision, not_carri
 from porting.convert.compiled import Compiled
 from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import TEMPLATES, required_arguments
+from porting.custom import OwnModule
 from porting.differences import DIFFERENCES
 from porting.output_shapes import shape_text
 from porting.program import OPEN_SIDE
@@ -23,7 +25,12 @@ _BLOCK_BYTES = 1 << 20
 
 
 def readme(
-    conversion: Conversion, compiled: Compiled, profile: Profile, plain: bool, remain: Sequence[str]
+    conversion: Conversion,
+    compiled: Compiled,
+    profile: Profile,
+    plain: bool,
+    remain: Sequence[str],
+    own: Sequence[OwnModule] = (),
 ) -> str:
     """The text.
 
@@ -33,6 +40,7 @@ def readme(
         profile: The Keras generation whose rules hold.
         plain: Whether the training is with torch's own optimizer and loss.
         remain: What then differs from Keras's training.
+        own: The modules of the user's own that model.py imports.
     """
     file, source = conversion.file, conversion.source
     no_training = why_no_training(conversion.program)
@@ -65,7 +73,20 @@ def readme(
         left=not_carried_over(conversion, compiled),
         differences=_differences(conversion),
         remain=remain,
+        own=own,
+        names_own=names_own(conversion),
     )
+
+
+def names_own(conversion: Conversion) -> str:
+    """The arguments of the command that give it the user's own functions, with a space before each."""
+    custom = {
+        statement.layer.name: statement.piece.custom
+        for statement in conversion.program.walk()
+        if statement.piece is not None and statement.piece.custom is not None
+    }
+    words = (f"{name}={each.module}:{each.function}" for name, each in custom.items())
+    return "".join(f" --custom {shlex.quote(word)}" for word in words)
 
 
 def sha256_of(path: Path) -> str:

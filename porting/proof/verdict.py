@@ -80,6 +80,11 @@ class Proof:
         return self.why_not is None and bool(self.lines) and all(line.holds for line in self.lines)
 
     @property
+    def was_given_weights(self) -> bool:
+        """Whether Keras could not read the file's weights itself: then that rung compares nothing."""
+        return any(attempt.unread for attempt in self.attempts)
+
+    @property
     def first(self) -> Line | None:
         """The first that parts: what comes after it may be its consequence."""
         return next((line for line in self.lines if not line.holds), None)
@@ -129,7 +134,8 @@ class Proof:
             return f"nothing was proven: {self.why_not}"
         first = self.first
         if first is None:
-            return f"equal to {self.keras} in inference: {self._counted()}{self._without()}"
+            given = ", which was given the weights as they were read here" if self.was_given_weights else ""
+            return f"equal to {self.keras} in inference{given}: {self._counted()}{self._without()}"
         worst = self.worst(LAYERS)
         line = f'parts from {self.keras} at {first.rung}, "{first.name}" ({first.kind}): {first.says}'
         if worst is not None and worst is not first and not worst.holds:
