@@ -34,6 +34,7 @@ from parity_common.callback_settings import callbacks_of
 from parity_common.command_errors import UserError
 from parity_common.config_errors import explain
 from parity_common.config_files import config_names, find_config, read_config
+from parity_common.extras import how_to_install
 from parity_common.run_folder import RunFolder
 
 DEFAULT_SEED = 2021
@@ -208,7 +209,7 @@ def _tensorboard(run: RunFolder):
     try:
         return TensorBoardLogger(run.path, name="tensorboard", version="")
     except ModuleNotFoundError as error:
-        raise UserError('--tensorboard needs: pip install "keras-lightning-parity[tensorboard]"') from error
+        raise UserError(f"--tensorboard needs: {how_to_install('tensorboard')}") from error
 
 
 def quieten() -> None:

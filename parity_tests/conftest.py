@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from parity_common.extras import how_to_install
 from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
 from parity_tests.converted import converted, keras_files  # noqa: F401
 from parity_tests.trained_case import fit_pictures
@@ -99,9 +100,7 @@ def keras_installed() -> None:
     """Fails, never skips: a parity test that did not run must not look like one that passed."""
     for package in ("tensorflow", "keras", "tf_keras"):
         if importlib.util.find_spec(package) is None:
-            pytest.fail(
-                f'{package} is not installed: pip install "keras-lightning-parity[keras]"', pytrace=False
-            )
+            pytest.fail(f"{package} is not installed: {how_to_install('keras')}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def ask_keras(question: str, profile: str, **given) -> dict[str, np.ndarray]:
     reply = child.stdout.readline().strip()
     assert reply == "answered", (
         f"Keras could not answer {question}: {reply or (folder / 'stderr').read_text()}\n"
-        'It needs pip install "keras-lightning-parity[keras]".'
+        'It needs pip install -e ".[keras]".'
     )
     with np.load(folder / "answer.npz") as answer:
         return dict(answer)

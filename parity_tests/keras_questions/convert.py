@@ -201,12 +201,22 @@ BETWEEN = {
 }
 
 
+# Of a .keras file alone: compile() was given a word, or the optimizer keeps more than its own slots.
+BETWEEN_NUMBERED = {
+    **{
+        f"word_{name}": (name, None)
+        for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "rmsprop", "sgd", "nadam")
+    },
+    "averaged_adam": ("Adam", {"learning_rate": 0.003, "use_ema": True, "amsgrad": True}),
+}
+
+
 def _between(name):
-    """A small net with an optimizer of BETWEEN."""
+    """A small net with an optimizer of BETWEEN or BETWEEN_NUMBERED."""
 
     def build(keras):
         layers = keras.layers
-        class_name, arguments = BETWEEN[name]
+        class_name, arguments = {**BETWEEN, **BETWEEN_NUMBERED}[name]
         model = keras.Sequential(
             [
                 layers.Input((9, 9, 2)),
@@ -216,7 +226,8 @@ def _between(name):
             ],
             name="between",
         )
-        optimizer = getattr(keras.optimizers, class_name)(**arguments)
+        made = arguments is not None
+        optimizer = getattr(keras.optimizers, class_name)(**arguments) if made else class_name
         model.compile(optimizer, "sparse_categorical_crossentropy")
         return model, (9, 9, 2), 4
 
@@ -224,7 +235,7 @@ def _between(name):
 
 
 CASES = {
-    **{f"between_{name}": _between(name) for name in BETWEEN},
+    **{f"between_{name}": _between(name) for name in (*BETWEEN, *BETWEEN_NUMBERED)},
     "chain": _chain,
     "sequence": _sequence,
     "residual": _residual,

@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_reference import record_file
 from parity_common.command_errors import UserError
+from parity_common.extras import how_to_install
 from porting.keras_file import KerasFile
 from porting.output_shapes import Shape
 from porting.proof.steps import Tell, untold
@@ -27,9 +28,7 @@ _HAS = """
 import importlib.util, json, sys
 print(json.dumps([name for name in sys.argv[1:] if importlib.util.find_spec(name)]))
 """
-_INSTALL = (
-    "install one (in a checkout: pip install -e '.[keras]'), or name an interpreter with --keras-python"
-)
+_INSTALL = f"install one ({how_to_install('keras')}), or name an interpreter with --keras-python"
 _OTHER = "name an interpreter that has the Keras it was saved with: --keras-python PATH"
 
 
