@@ -93,6 +93,17 @@ def test_training_that_is_written_is_claimed(run: Run, tmp_path: Path) -> None:
     assert f"not carried over: {state}" in printed
 
 
+@pytest.mark.parametrize("loss", ["", None, []])
+def test_loss_that_compile_was_not_given_is_said_so(loss: object, run: Run, tmp_path: Path) -> None:
+    dense = layer("Dense", "dense", "given", units=3, activation="softmax")
+    training = {**TRAINING, "loss": loss}
+    config = functional(vector("given"), dense)
+    path = write_h5(tmp_path / "net.h5", config, {"dense": DENSE_WEIGHTS}, training_config=training)
+    said = "The loss: compile() was given none. It is an argument of the training."
+    assert f"not carried over: {said}" in run(path, tmp_path / "out").splitlines()
+    assert said in not_carried((tmp_path / "out" / "README.md").read_text())
+
+
 def test_augmentation_in_the_model_is_said_everywhere(run: Run, tmp_path: Path) -> None:
     image = layer("InputLayer", "image", batch_input_shape=[None, 6, 8, 3])
     flip = layer("RandomFlip", "flip", "image", mode="horizontal")

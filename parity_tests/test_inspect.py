@@ -95,15 +95,19 @@ def test_nothing_is_cut_off_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_layers_behind_a_refused_one_are_not_blamed(tmp_path: Path) -> None:
     """What a refused layer gives nobody knows: Add and Concatenate behind it are not wrong."""
-    strange = layer("QuantConv2D", "strange", "image", filters=8)
-    add = layer("Add", "add", "strange", "image")
-    both = layer("Concatenate", "both", "add", "image", axis=1)
-    unknown = layer("Unknown", "unknown", "both")
-    path = write_h5(tmp_path / "m.h5", functional(image(6, 6, 3), strange, add, both, unknown), {})
+    strange = layer("QuantConv2D", "strange", "image", filters=8, strides=[2, 2])
+    down = pooled("down", "image", "same")
+    add = layer("Add", "add", "strange", "down")
+    both = layer("Concatenate", "both", "add", "down")
+    odd = layer("Activation", "odd", "both", activation="STCustomDoReFa")
+    unknown = layer("Unknown", "unknown", "odd")
+    layers = (image(6, 6, 3), strange, down, add, both, odd, unknown)
+    path = write_h5(tmp_path / "m.h5", functional(*layers), {})
     said = refused(path)
-    assert said.startswith("2 of the model's layers cannot be converted: ")
+    assert said.startswith("3 of the model's layers cannot be converted: ")
     assert '"strange": there is no rule for QuantConv2D' in said
-    # That a layer has no rule is so whatever it takes.
+    # That a layer or its argument has no rule is so whatever it takes.
+    assert '"odd": its activation "STCustomDoReFa" has no rule' in said
     assert '"unknown": there is no rule for Unknown' in said
     assert "add" not in said
 
@@ -118,6 +122,16 @@ def test_input_shape_that_does_not_fit_is_said_so(joins: str, tmp_path: Path) ->
     said = refused(path, (21, 30, 3))
     assert '"both": it cannot take (N, 21, 30, 3) and (N, 22, 30, 3): give a suitable --input-shape' in said
     assert "Size" not in said
+
+
+def test_activation_with_weights_is_named(tmp_path: Path) -> None:
+    """Its weights lie among the layer's: the file is right, and the activation has no rule."""
+    activation = {"class_name": "PReLU", "config": {"name": "p_re_lu", "shared_axes": None}}
+    window = {"kernel_size": [3, 3], "strides": [1, 1], "padding": "same", "data_format": "channels_last"}
+    conv = layer("Conv2D", "conv", "image", filters=2, activation=activation, use_bias=True, **window)
+    arrays = {"conv/kernel:0": (3, 3, 3, 2), "conv/bias:0": (2,), "conv/p_re_lu/alpha:0": (6, 6, 2)}
+    path = write_h5(tmp_path / "m.h5", functional(image(6, 6, 3), conv), {"conv": arrays})
+    assert 'Conv2D "conv": its activation "PReLU" has no rule' in refused(path)
 
 
 def test_input_of_unknown_shape_is_all_that_is_said(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from porting.graph import Call, Graph, Layer, LayerPath, TensorRef
 from porting.keras_file.problems import KerasFileError, shown
 from porting.modules import make_empty, run_piece
 from porting.output_shapes import Shape, layer_shape, shape_text, stated_shape
-from porting.refusals import WITHOUT_RULE, Refusals
+from porting.refusals import WITHOUT_RULE, Refusals, lies_in_the_layer
 from porting.rules import RULES
 from porting.rules.piece import Piece, Refused, Site, Value, channels_first_order, keras_order
 
@@ -40,7 +40,7 @@ _WRONG_VALUES = (
 class Guessed(Value):
     """A tensor behind a refused layer, of which nobody knows the shape: it is taken for that layer's input's.
 
-    Layers behind it are looked at for a rule alone.
+    Of layers behind it only that is refused which lies in their configs alone.
     """
 
 
@@ -176,7 +176,7 @@ class _Builder:
                 refusal = Refused(f"its config holds a value that no Keras writes ({shown(str(refusal))})")
             piece, output = Piece(), _as_if(layer, inputs)
             # What else is said of tensors that are guessed at may be wrong.
-            if str(refusal).startswith(WITHOUT_RULE) or not _are_guessed(inputs):
+            if lies_in_the_layer(str(refusal)) or not _are_guessed(inputs):
                 self.refusals.add(layer.class_name, str(refusal), here)
         if _are_guessed(inputs):
             output = Guessed(output.shape, output.order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +12,13 @@ from porting.keras_file.model_config import INPUT_LAYER
 from porting.keras_file.problems import shown
 
 WITHOUT_RULE = "there is no rule for "
-"""How a reason begins that lies in the layer alone, whatever tensors it takes."""
+"""How a reason begins that is the layer's class, or the function that it calls."""
+
+
+def lies_in_the_layer(reason: str) -> bool:
+    """Whether a reason holds whatever tensors the layer takes; an axis is one of theirs."""
+    is_argument = "has no rule" in reason and not re.search("axis|axes", reason)
+    return reason.startswith(WITHOUT_RULE) or is_argument
 
 
 @dataclass(frozen=True)
