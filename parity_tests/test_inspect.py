@@ -124,6 +124,21 @@ def test_input_shape_that_does_not_fit_is_said_so(joins: str, tmp_path: Path) ->
     assert "Size" not in said
 
 
+def test_input_shape_for_which_there_are_no_weights_is_said_so(tmp_path: Path) -> None:
+    flat = layer("Flatten", "flat", "image", data_format="channels_last")
+    dense = layer("Dense", "dense", "flat", units=2, activation="linear", use_bias=False)
+    weights = {"dense": {"dense/kernel:0": (48, 2)}}
+    path = write_h5(tmp_path / "m.h5", functional(image(4, 4, 3), flat, dense), weights)
+    file = read_keras_file(path)
+    lowered(file, TF24, input_shapes=[(4, 4, 3)])
+    with pytest.raises(
+        UserError, match=r'does not suit this --input-shape: "dense": its kernel is of \(48, 2\)'
+    ):
+        lowered(file, TF24, input_shapes=[(5, 4, 3)])
+    with pytest.raises(UserError, match="--input-shape is given 2 times, and the model has 1 inputs"):
+        lowered(file, TF24, input_shapes=[(4, 4, 3), (4, 4, 3)])
+
+
 def test_activation_with_weights_is_named(tmp_path: Path) -> None:
     """Its weights lie among the layer's: the file is right, and the activation has no rule."""
     activation = {"class_name": "PReLU", "config": {"name": "p_re_lu", "shared_axes": None}}

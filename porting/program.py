@@ -114,7 +114,8 @@ def program_of(
     """
     if input_shapes and len(input_shapes) != len(graph.inputs):
         raise UserError(
-            f"{len(input_shapes)} input shapes are given, the model has {len(graph.inputs)} inputs"
+            f"--input-shape is given {len(input_shapes)} times, and the model has {len(graph.inputs)} "
+            "inputs: give one for each"
         )
     return _Builder(profile, custom or {}, input_shapes).build(graph)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.profile import Profile
+from parity_common.command_errors import UserError
 from porting.carried_weights import carried
 from porting.custom import Custom
 from porting.emit.model_source import ModelSource, model_source
@@ -94,6 +95,13 @@ def lowered(
         program = program_of(file.graph, profile, custom, input_shapes)
         return program, carried(file, program)
     except KerasFileError as error:
+        if input_shapes:
+            # Of a file that is wrong by itself this says what is wrong.
+            lowered(file, profile, custom)
+            raise UserError(
+                f"{file.path} does not suit this --input-shape: {error}. Layers such as a Dense behind a "
+                "Flatten have weights for one size of input alone"
+            ) from error
         raise KerasFileError(f"{file.path}: {error}") from error
 
 
