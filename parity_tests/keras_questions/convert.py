@@ -201,14 +201,8 @@ BETWEEN = {
 }
 
 
-# Of a .keras file alone: compile() was given a word, or the optimizer keeps more than its own slots.
-BETWEEN_NUMBERED = {
-    **{
-        f"word_{name}": (name, None)
-        for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "rmsprop", "sgd", "nadam")
-    },
-    "averaged_adam": ("Adam", {"learning_rate": 0.003, "use_ema": True, "amsgrad": True}),
-}
+# Of a .keras file alone: the optimizer keeps an average of each weight, before its own slots.
+BETWEEN_NUMBERED = {"averaged": ("Adam", {"learning_rate": 0.003, "use_ema": True, "amsgrad": True})}
 
 
 def _between(name):
@@ -226,8 +220,7 @@ def _between(name):
             ],
             name="between",
         )
-        made = arguments is not None
-        optimizer = getattr(keras.optimizers, class_name)(**arguments) if made else class_name
+        optimizer = getattr(keras.optimizers, class_name)(**arguments)
         model.compile(optimizer, "sparse_categorical_crossentropy")
         return model, (9, 9, 2), 4
 

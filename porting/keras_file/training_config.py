@@ -8,13 +8,6 @@ from typing import Any
 
 from porting.keras_file.problems import mapping, text
 
-# A .keras file of TF 2.12 to 2.15, or of an early Keras 3, may hold the word of compile("adam") alone:
-# the class with its defaults, and not the legacy one. Source: tf_keras 2.21 optimizers/__init__.py, `get`.
-_NAMED = {
-    name.lower(): name
-    for name in ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "Nadam", "RMSprop", "SGD")
-}
-
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -45,9 +38,6 @@ def training_config_of(stated: Mapping[str, Any]) -> TrainingConfig:
     """
     optimizer = stated.get("optimizer_config", stated.get("optimizer"))
     config: Mapping[str, Any] = {}
-    if isinstance(optimizer, str) and optimizer.lower() in _NAMED:
-        optimizer = _NAMED[optimizer.lower()]
-        config = {"learning_rate": 0.01 if optimizer == "SGD" else 0.001, "jit_compile": True}
     if isinstance(optimizer, dict):
         config = mapping(optimizer.get("config"), "the optimizer's config")
         optimizer = optimizer.get("class_name")
