@@ -7,6 +7,7 @@ import os
 from types import ModuleType
 
 from parity_common.command_errors import UserError
+from parity_common.extras import how_to_install
 
 PACKAGE_OF_PROFILE = {"tf2.4": "tf_keras", "keras3": "keras"}
 
@@ -26,6 +27,5 @@ def load_keras(profile: str) -> ModuleType:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"profile {profile} needs {package}, which is not installed: "
-            'pip install "keras-lightning-parity[keras]"'
+            f"profile {profile} needs {package}, which is not installed: {how_to_install('keras')}"
         ) from error

@@ -60,10 +60,13 @@ MOST_CERTAIN = 0.999
 BLOCK_PIXELS = 8
 LARGE = 10.0
 LONGEST_CONFIG_BYTES = 100000000
+LONGEST_GRAPH_BYTES = 2**30
 LONGEST_REASON = 300
 FLOATS = {"float16", "bfloat16", "float32", "float64"}
 
 HOLDS_CODE = "the file holds code"
+CANNOT_LOAD = "cannot load it"
+STEP = "step: "
 CODE_CLASSES = ("Lambda", "__lambda__", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "__typespec__")
 # tf.keras makes them of a bare function of tf; which one is looked at.
 FUNCTION_CLASSES = ("TFOpLambda", "SlicingOpLambda")
@@ -255,9 +258,11 @@ class ModelFile:
         raise RecordError(f"{path} is neither an .h5 nor a .keras file")
 
     def _folder(self, path, scratch):
-        metadata = os.path.join(path, "keras_metadata.pb")
+        metadata, graph = os.path.join(path, "keras_metadata.pb"), os.path.join(path, "saved_model.pb")
         if os.path.isfile(metadata):
             return "saved_model", path, saved_model_config(read_bytes(metadata), path)
+        if os.path.isfile(graph):
+            return "saved_model", path, older_saved_model_config(read_bytes(graph, LONGEST_GRAPH_BYTES), path)
         if os.path.isfile(os.path.join(path, "config.json")):
             zipped = os.path.join(scratch, "model.keras")
             with zipfile.ZipFile(zipped, "w") as archive:
@@ -266,7 +271,7 @@ class ModelFile:
                         archive.write(os.path.join(path, name), name)
             return "keras", zipped, self._archive_config(zipped)
         raise RecordError(
-            f"{path} holds neither keras_metadata.pb nor config.json: it is no model of Keras's"
+            f"{path} holds no keras_metadata.pb, saved_model.pb or config.json: it is no model of Keras's"
         )
 
     @staticmethod
@@ -315,6 +320,23 @@ def saved_model_config(encoded, path):
     except (IndexError, KeyError, TypeError) as error:
         raise RecordError(f"{path}: keras_metadata.pb is damaged") from error
     raise RecordError(f"{path}: keras_metadata.pb describes no model")
+
+
+def older_saved_model_config(encoded, path):
+    """The model's JSON text in saved_model.pb, where TF 2.0 to 2.4 wrote it.
+
+    Source: tensorflow core/protobuf: the object graph (7) of the first meta graph (2), its first node (1),
+    the metadata (3) of the user object (4).
+    """
+    try:
+        fields = protobuf_fields(encoded)
+        for number in (2, 7, 1, 4):
+            fields = protobuf_fields(fields[number][0])
+        if fields[1][-1].startswith(b"_tf_keras_"):
+            return fields[3][-1]
+    except (IndexError, KeyError, TypeError):
+        pass
+    raise RecordError(f"{path}: saved_model.pb describes no Keras model")
 
 
 def protobuf_fields(encoded):
@@ -501,8 +523,14 @@ def custom_objects(keras):
     return found
 
 
-def load_model(keras, file, trust_code):
+def load_model(keras, file, trust_code, weights=None):
     """The model of a file, not compiled.
+
+    Args:
+        keras: The module.
+        file: The file.
+        trust_code: Whether code that it holds may be run.
+        weights: An .npz of the file's weights, for a Keras that cannot read them itself.
 
     Raises:
         RecordError: This Keras cannot load it.
@@ -513,6 +541,11 @@ def load_model(keras, file, trust_code):
         unsafe = {"safe_mode": False}
     try:
         with quiet_stderr():
+            if weights is not None:
+                model = model_of(keras, file.config, trust_code)
+                set_weights_of_layers(keras, model, weights)
+                take_up_weights(keras, model)
+                return model
             if file.kind in ("h5", "keras"):
                 model = keras.models.load_model(file.path, compile=False, **dict(more, **unsafe))
                 take_up_weights(keras, model)
@@ -529,7 +562,71 @@ def load_model(keras, file, trust_code):
             return model
     except Exception as error:
         version = f"{keras.__name__} {keras_version(keras)}"
-        raise RecordError(f"{version} cannot load it: {describe_error(error)}") from error
+        raise RecordError(f"{version} {CANNOT_LOAD}: {describe_error(error)}") from error
+
+
+def set_weights_of_layers(keras, model, path):
+    """Gives every layer its weights from an .npz.
+
+    Raises:
+        ValueError: They are not those of the model's layers.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    # A name of a layer may hold anything: the arrays go by numbers.
+    left = {tuple(each["path"]): each["arrays"] for each in json.loads(str(arrays.pop("layers")))}
+    for here, layer in layers_in(keras, model):
+        if here in left:
+            layer.set_weights([arrays[name] for name in left.pop(here)])
+    if left:
+        raise ValueError(f"the model has no layer {'/'.join(min(left))}")
+
+
+def in_shapes(keras, model, shapes, trust_code):
+    """The same model with the same weights, made for inputs of other sizes.
+
+    Args:
+        keras: The module.
+        model: Loaded.
+        shapes: Of every input without the batch axis, None for a size that stays open.
+        trust_code: Whether code that it holds may be run.
+
+    Raises:
+        RecordError: Its layers do not fit such inputs.
+    """
+    stated = json.loads(model.to_json())
+    names = [tensor.name.split(":")[0] for tensor in inputs_of(model)]
+    state_shapes(stated, dict(zip(names, shapes)), [list(shape) for shape in shapes])
+    try:
+        twin = model_of(keras, stated, trust_code)
+        twin.set_weights(model.get_weights())
+        take_up_weights(keras, twin)
+    except Exception as error:
+        given = " and ".join(str(list(shape)) for shape in shapes)
+        raise RecordError(
+            f"--input-shape {given}: the model cannot be made so: {describe_error(error)}"
+        ) from error
+    return twin
+
+
+def state_shapes(model, by_name, in_order):
+    """Puts shapes into a model's config, in place; models inside are left open but for their last axis."""
+    layers = model["config"]["layers"]
+    for key in ("build_config", "build_input_shape"):
+        model.pop(key, None)
+        model["config"].pop(key, None)
+    first = True
+    for layer in layers:
+        config = layer["config"]
+        layer.pop("build_config", None)
+        if isinstance(config, dict) and "layers" in config:
+            state_shapes(layer, {}, [])
+        for key in ("batch_shape", "batch_input_shape"):
+            if isinstance(config, dict) and isinstance(config.get(key), list):
+                own = by_name.get(config.get("name")) or (in_order[0] if first and in_order else None)
+                opened = [None] * (len(config[key]) - 2) + config[key][-1:]
+                config[key] = [None] + (list(own) if own is not None else opened)
+                first = False
 
 
 def model_of(keras, config, trust_code):
@@ -750,6 +847,20 @@ def numbers_of(tensor, dtype):
     return array if array.dtype.name == dtype else array.astype(dtype)
 
 
+def takes(model, shapes):
+    """Whether a model's inputs are of shapes, or leave open what differs."""
+    own = [list(tensor.shape)[1:] for tensor in inputs_of(model)]
+    return len(own) != len(shapes) or all(
+        len(given) != len(shape) or all(b in (None, a) for a, b in zip(given, shape) if a)
+        for given, shape in zip(shapes, own)
+    )
+
+
+def tell(step):
+    """Says on standard output which step begins: of a large model each takes minutes."""
+    print(STEP + step, flush=True)
+
+
 def describe_inputs(keras, model, batch, given_shapes):
     """Name, shape and, where it takes whole numbers, how many there are, of each input.
 
@@ -953,7 +1064,11 @@ def record(keras, package, file, arguments):
     Raises:
         RecordError: The model cannot be loaded or run.
     """
-    model = load_model(keras, file, arguments.trust_code)
+    tell(f"{package} loads the model")
+    model = load_model(keras, file, arguments.trust_code, arguments.weights)
+    if arguments.input_shape and not takes(model, arguments.input_shape):
+        with quiet_stderr():
+            model = in_shapes(keras, model, arguments.input_shape, arguments.trust_code)
     store = Store(arguments.seed, arguments.keep)
     layers = describe_layers(keras, model)
     try:
@@ -1009,8 +1124,10 @@ def record_dtype(keras, model, store, batches, dtype):
     watch = Watch(keras, model)
     said = None
     for batch, arrays in batches.items():
+        tell(f"{keras.__name__} runs every layer in {dtype}, {batch} inputs")
         answer = record_batch(watch, model, store, arrays, f"{dtype}/{batch}", dtype)
         said = said or answer
+    tell(f"{keras.__name__} computes the gradients in {dtype}")
     record_gradients(keras, model, store, batches[RANDOM], dtype)
     return said
 
@@ -1090,6 +1207,9 @@ def parse_arguments(words):
     parser.add_argument("file", help="an .h5, .hdf5 or .keras file, or a SavedModel folder")
     parser.add_argument("--out", required=True, help="the folder to write")
     parser.add_argument("--architecture", metavar="JSON", help="the model, for an .h5 of weights alone")
+    parser.add_argument(
+        "--weights", metavar="NPZ", help="the layers' weights, where this Keras cannot read the file's"
+    )
     parser.add_argument("--keras", choices=("auto",) + PACKAGES, default="auto", help="the package (auto)")
     parser.add_argument("--trust-code", action="store_true", help="load a file that holds code: it is run")
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of the inputs (0)")
@@ -1100,7 +1220,7 @@ def parse_arguments(words):
         action="append",
         default=[],
         metavar="H,W,C",
-        help="of an input whose sizes the file leaves open, ? for one that stays so; once an input",
+        help="of an input, in the place of the file's, ? for a size that stays open; once an input",
     )
     parser.add_argument("--extreme", action="store_true", help="run a batch of extreme inputs, too")
     parser.add_argument(
@@ -1125,6 +1245,7 @@ def run(words):
         if not arguments.trust_code:
             remedy = "Keras would run it: if you trust the file's author, give --trust-code"
             refuse(code_in(file.config), HOLDS_CODE, remedy)
+        tell("Keras starts")
         package, keras = load_keras(arguments.keras)
         if not arguments.trust_code:
             what = f"{package} {keras_version(keras)} does not know what the file holds"

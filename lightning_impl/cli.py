@@ -41,6 +41,7 @@ from parity_common.command_errors import UserError
 from parity_common.config_check import EXAMPLES, check_config_file, check_group_options, check_seed
 from parity_common.config_errors import explain
 from parity_common.config_files import config_names, find_config, given_values, read_config
+from parity_common.extras import how_to_install
 from parity_common.home_path import home_path
 from parity_common.run_folder import RunFolder
 
@@ -278,7 +279,7 @@ def _tensorboard(run: RunFolder):
     try:
         return TensorBoardLogger(run.path, name="tensorboard", version="")
     except ModuleNotFoundError as error:
-        raise UserError('--tensorboard needs: pip install "keras-lightning-parity[tensorboard]"') from error
+        raise UserError(f"--tensorboard needs: {how_to_install('tensorboard')}") from error
 
 
 def quieten() -> None:

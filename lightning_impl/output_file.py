@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from parity_common.command_errors import UserError
+from parity_common.file_modes import give_usual_mode
 from parity_common.run_folder import write_atomically
 from parity_common.write_errors import is_without_room, why_not_written
 
@@ -70,8 +71,8 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield temporary
             # safetensors makes files that nobody else may read.
             for written in temporary.iterdir():
-                written.chmod(0o644)
-            temporary.chmod(0o755)
+                give_usual_mode(written)
+            give_usual_mode(temporary)
             os.rename(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity_common.command_errors import UserError, run_command
+from parity_common.extras import how_to_install
 from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 
@@ -96,7 +97,7 @@ def keras_images(
     """Keras's own result, from a process of its own; None, with a line, where it is not installed."""
     package = "keras" if profile == "keras3" else "tf_keras"
     if importlib.util.find_spec(package) is None:
-        print('without Keras beside it: pip install "keras-lightning-parity[keras]"', file=sys.stderr)
+        print(f"without Keras beside it: {how_to_install('keras')}", file=sys.stderr)
         return None
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder, "given.npz"), Path(folder, "result.npz")

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from parity_common.command_errors import UserError
+from parity_common.file_modes import give_usual_mode
 from parity_common.write_errors import how_to_write, why_not_written
 
 # What the end of a run leaves, the mark that it has finished first.
@@ -77,7 +78,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(Path(temporary))
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, 0o644)
+        give_usual_mode(Path(temporary))
         os.replace(temporary, path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)

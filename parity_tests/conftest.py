@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from parity_common.extras import how_to_install
 from parity_common.processors import granted_processors
 from parity_tests import kept
 from parity_tests.augment_cases import AFFINE, draw_awkward_pictures
@@ -121,9 +122,7 @@ def keras_installed() -> None:
     """Fails, never skips: a parity test that did not run must not look like one that passed."""
     for package in ("tensorflow", "keras", "tf_keras"):
         if importlib.util.find_spec(package) is None:
-            pytest.fail(
-                f'{package} is not installed: pip install "keras-lightning-parity[keras]"', pytrace=False
-            )
+            pytest.fail(f"{package} is not installed: {how_to_install('keras')}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -179,13 +179,13 @@ def _run(script: str, folder: Path, environment: Mapping[str, str]) -> tuple[int
 def _install_problems(script: str, pyproject: Path) -> Iterable[str]:
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     for line in _lines(script):
-        found = re.fullmatch(r'pip install "?(?:-e )?([\w./$-]+?)(?:\[([\w,]+)\])?"?', line)
+        found = re.fullmatch(r'pip install (-e )?"?([\w./${}-]+?)(?:\[([\w,]+)\])?"?', line)
         if found is None:
             yield f"no pip install: {line}"
             continue
-        if found[1] != project["name"]:
-            yield f"the package is {project['name']}, not {found[1]}"
-        for extra in (found[2] or "").split(","):
+        if found[1] is None:
+            yield f"no index has {found[2]}: pip install -e installs a checkout"
+        for extra in (found[3] or "").split(","):
             if extra and extra not in project["optional-dependencies"]:
                 yield f"there is no extra {extra}"
 

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from porting.keras_file import hdf5_child
+from porting.keras_file import hdf5_child, saved_model
 
 LayerList = Mapping[str, Mapping[str, tuple[int, ...]]]
 
@@ -204,3 +204,61 @@ def write_archive(
         archive.writestr("config.json", stated if isinstance(stated, bytes) else json.dumps(stated))
         archive.writestr("model.weights.h5", weights_h5(FUNCTIONAL_WEIGHTS) if weights is None else weights)
     return path
+
+
+def as_tf213(path: Path, out: Path, separator: str = "/") -> Path:
+    """A .keras file of tf_keras with its weights at the places of TF 2.13 and 2.14.
+
+    Args:
+        path: The file.
+        out: Takes the other.
+        separator: Between the parts of a place: that of Windows is a backslash.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    buffer = io.BytesIO()
+    with h5py.File(io.BytesIO(members["model.weights.h5"]), "r") as given, h5py.File(buffer, "w") as made:
+
+        def carry(name: str, thing: Any) -> None:
+            place, has_numbers, number = name.rpartition("/vars/")
+            if isinstance(thing, h5py.Dataset) and has_numbers:
+                made[f"{moved(place)}/vars/{number}"] = thing[()]
+            elif name.endswith("/vars"):
+                # Layers without weights have their place, too.
+                made.require_group(f"{moved(name.removesuffix('/vars'))}/vars")
+
+        def moved(place: str) -> str:
+            return separator.join(_place_in_tf213(part) for part in place.split("/"))
+
+        given.visititems(carry)
+    members["model.weights.h5"] = buffer.getvalue()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out
+
+
+def _place_in_tf213(part: str) -> str:
+    """Another name for the layers, whose numbers have gaps there."""
+    name, _, number = part.rpartition("_")
+    if part == "layers":
+        return "_layer_checkpoint_dependencies"
+    return f"{name}_{2 * int(number)}" if number.isdecimal() else part
+
+
+def as_tf24(folder: Path) -> None:
+    """Makes a SavedModel folder one of TF 2.0 to 2.4: the model's JSON text goes into saved_model.pb."""
+    text = saved_model.model_text(folder)
+    user_object = _field(1, b"_tf_keras_network") + _field(3, text)
+    objects = _field(1, _field(4, user_object))
+    (folder / saved_model.GRAPH).write_bytes(_field(2, _field(7, objects)))
+    (folder / saved_model.METADATA).unlink()
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes of a protocol buffer message."""
+    length, encoded = len(content), b""
+    while length >= 0x80:
+        encoded += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return bytes([number << 3 | 2]) + encoded + bytes([length]) + content

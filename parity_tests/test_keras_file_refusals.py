@@ -267,8 +267,12 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         "damaged or cut off",
     ),
     "bare_graph": (
+        lambda folder: _saved_model(folder, {"saved_model.pb": b""}),
+        "without keras_metadata.pb, and saved_model.pb describes no Keras model either",
+    ),
+    "graph_damaged": (
         lambda folder: _saved_model(folder, {"saved_model.pb": b"x"}),
-        "without keras_metadata.pb",
+        "protocol buffer message in it is damaged",
     ),
     "metadata_damaged": (
         lambda folder: _saved_model(folder, {"keras_metadata.pb": b"\x0a\xff\x01"}),

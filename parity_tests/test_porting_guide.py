@@ -128,7 +128,7 @@ loss 0.31 of 3 steps
 <!-- install -->
 
 ```sh
-pip install "keras-lightning-parity[keras]"
+pip install -e "${PARITY}[keras]"
 ```
 
 <!-- file: ci.yml -->
@@ -153,6 +153,7 @@ jobs: {check: {steps: [{run: python hello.py}]}}
         (("<!-- run -->\n", ""), "without a mark"),
         (("<!-- run -->", "<!-- walk -->"), "without a mark"),
         (("[keras]", "[kerass]"), "no extra kerass"),
+        (('-e "${PARITY}', '"keras-lightning-parity'), "no index has keras-lightning-parity"),
         (("run: python hello.py", "run: python goodbye.py"), "the page does not: python goodbye.py"),
     ],
 )

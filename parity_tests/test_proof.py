@@ -264,13 +264,13 @@ def test_prove_runs_keras_and_writes_its_report(tmp_path: Path) -> None:
     proof = prove(file, program, Whole(file, program), out=tmp_path)
     assert proof.holds, proof.line
     assert proof.keras.startswith("tf_keras 2.")
-    assert proof.line.startswith(f"equal to {proof.keras}: 6 layers; 6 activations within ")
+    assert proof.line.startswith(f"equal to {proof.keras} in inference: 6 layers; 6 activations within ")
     said = json.loads((tmp_path / "proof.json").read_text())
     assert said["holds"] is True
     assert said["line"] == proof.line
     assert len(said["lines"]) == len(proof.lines)
     page = (tmp_path / "proof.html").read_text()
-    assert "Equal to Keras" in page
+    assert "Equal to Keras in inference" in page
     assert "http" not in page.replace("http-equiv", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["proof.html", "proof.json"]
 

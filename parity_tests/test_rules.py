@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,8 +17,9 @@ from parity_common.run_folder import write_text_atomically
 from parity_tests.layers_page import Facts, page
 from parity_tests.rule_cases import FAMILIES, cases_for, cases_of
 from parity_tests.rule_cases.refusals import REFUSALS, Refusal
-from parity_tests.rule_port import DTYPES, Wrong, answers, worst
+from parity_tests.rule_port import DTYPES, Port, Wrong, answers, worst
 from parity_tests.rule_port import files_are_read_here as files_are_read_here
+from porting.__main__ import main
 from porting.graph import Call, Graph, Layer, TensorRef
 from porting.keras_file import read_keras_file
 from porting.program import program_of
@@ -58,6 +60,26 @@ def deviations(family: str, layer: str, profile: str, dtype: str) -> dict[str, f
 @pytest.mark.parametrize("profile", PROFILES)
 def test_rule_matches_keras(profile: str, dtype: str, family: str, layer: str) -> None:
     assert deviations(family, layer, profile, dtype) == {}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_inspect_says_of_every_case_what_is_done_with_it(
+    folder: Path, tmp_path: Path, profile: str, family: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for case in cases_for(family, profile, "float64"):
+        for path in answers(folder, family, profile, "float64").files(case):
+            try:
+                Port.of(path, profile, "float64")
+                refusal = ""
+            except UserError as error:
+                refusal = str(error)
+            assert main(["inspect", str(path), "--json", str(tmp_path / "said.json")]) == 0
+            said = json.loads((tmp_path / "said.json").read_text(encoding="utf-8"))["cannot_be_converted"]
+            assert ("every layer can be converted" in capsys.readouterr().out) == (not refusal), case.name
+            assert bool(said) == bool(refusal), case.name
+            assert all(each["reason"] in refusal for each in said), case.name
 
 
 def _made(piece: Piece, changed: Callable[[Make], Make]) -> Piece:

@@ -18,12 +18,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lightning_impl.cpu_sharing import share_processors
 from parity_common.command_errors import UserError, run_command
+from parity_common.whole_tables import whole_console
 from porting import equivalence_command, inspect_file
 from porting.carry_over import command as carry_over
 from porting.case import RUNG_NUMBERS, RungResult
@@ -149,8 +149,7 @@ def _print(subject: str, results: list[RungResult], rungs: list[str]) -> None:
         )
     for rung in rungs[reached:]:
         table.add_row(f"{RUNG_NUMBERS[rung]} {rung}", "not reached")
-    # Cut to a pipe's 80 columns the figures would be gone.
-    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True)
+    console = whole_console()
     console.print(Text(subject))
     console.print(table)
     if not results[-1].holds:

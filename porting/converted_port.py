@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,8 @@ def converted_port(folder: Path) -> Callable[[], nn.Module]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with _importable(folder):
+            spec.loader.exec_module(module)
         made = getattr(module, name)
     except Exception as error:
         raise UserError(f"--port {folder}: model.py cannot be run: {error}") from error
@@ -66,6 +69,16 @@ def converted_port(folder: Path) -> Callable[[], nn.Module]:
         return net
 
     return build
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Lets model.py import what stands beside it: a copy of the user's own functions."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 def _to_inference(module: nn.Module, arguments: Any) -> None:

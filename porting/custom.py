@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +49,47 @@ class Custom:
             hint = did_you_mean(self.function, vars(module))
             raise UserError(f"--custom {self.name}: {self.module} has no function {self.function}{hint}")
         return function
+
+
+@dataclass(frozen=True)
+class OwnModule:
+    """A module of the user's own that model.py imports.
+
+    Attributes:
+        name: As it is imported.
+        source: Its file, where a copy of it can stand beside model.py; None of a part of a package.
+        where: Where it was found.
+    """
+
+    name: str
+    source: Path | None
+    where: str
+
+
+# They stand beside it, and would be taken for it.
+_TAKEN = ("model", "lightning_module")
+
+
+def own_modules(customs: Iterable[Custom]) -> list[OwnModule]:
+    """The modules of functions that were given.
+
+    Raises:
+        UserError: There is none, or it has the name of a file that the converted folder has itself.
+    """
+    found = {}
+    for custom in customs:
+        if custom.module in _TAKEN:
+            raise UserError(
+                f"--custom {custom.name}: the converted folder has a {custom.module}.py of its own: give "
+                "your module another name"
+            )
+        custom.load()
+        file = getattr(sys.modules[custom.module], "__file__", None) or ""
+        is_alone = "." not in custom.module and file.endswith(f"{custom.module}.py")
+        is_installed = any(part in ("site-packages", "dist-packages") for part in Path(file).parts)
+        source = Path(file) if is_alone and not is_installed else None
+        found[custom.module] = OwnModule(custom.module, source, file)
+    return list(found.values())
 
 
 def parse_custom(words: Iterable[str]) -> dict[str, Custom]:

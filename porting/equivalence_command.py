@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from parity_common.command_errors import UserError
+from parity_common.whole_tables import whole_console
 from porting.accuracy import ACCURACY, MEASURES, Measure, Training, compare, final_accuracy, read_training
 from porting.equivalence import SIGNIFICANCE, Equivalence, band
 
@@ -77,4 +77,4 @@ def _print(results: list[tuple[Measure, Equivalence]]) -> None:
             f"{result.power:.0%}",
         ]
         table.add_row(measure.name, *figures, result.verdict)
-    Console(width=160, soft_wrap=True).print(table)
+    whole_console().print(table)

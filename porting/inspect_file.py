@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from parity_common.command_errors import UserError
 from parity_common.run_folder import write_text_atomically
+from parity_common.whole_tables import whole_console
+from porting.convert.command import profile_of
+from porting.convert.conversion import lowered
 from porting.graph import Call, Graph, Layer, LayerPath, TensorRef
 from porting.keras_file import KerasFile, read_keras_file
 from porting.keras_file.problems import shown
 from porting.output_shapes import Shape, output_shapes
-from porting.weights import RULES
-
-CODE_CLASSES = ("Lambda", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
-"""Layers that are code: a Lambda's bytecode, which is never run, or an operation of TensorFlow."""
+from porting.refusals import CannotConvert, Refusal, remedy_for
 
 _CELL_CHARACTERS = 200
 _LINE_CHARACTERS = 2000
@@ -46,18 +44,28 @@ def run(arguments: argparse.Namespace) -> int:
         UserError: The file cannot be read, or the JSON cannot be written.
     """
     file = read_keras_file(arguments.file, arguments.architecture)
+    shapes, refusals = seen_by_convert(file)
     if arguments.json is not None:
         try:
-            write_text_atomically(arguments.json, json.dumps(described(file), indent=1) + "\n")
+            write_text_atomically(
+                arguments.json, json.dumps(described(file, shapes, refusals), indent=1) + "\n"
+            )
         except OSError as error:
             raise UserError(f"--json {arguments.json} cannot be written: {error.strerror}") from error
-    _print(file)
+    _print(file, shapes, refusals)
     return 0
 
 
-def described(file: KerasFile) -> dict[str, Any]:
-    """What a file holds, as JSON has it."""
-    shapes = output_shapes(file.graph)
+def described(
+    file: KerasFile, shapes: Mapping[LayerPath, Shape | None], refusals: Sequence[Refusal]
+) -> dict[str, Any]:
+    """What a file holds, as JSON has it.
+
+    Args:
+        file: The file.
+        shapes: Of each layer's output.
+        refusals: What cannot be converted.
+    """
     return {
         "file": str(file.path),
         "format": file.format,
@@ -67,23 +75,27 @@ def described(file: KerasFile) -> dict[str, Any]:
         "parameters": file.parameters,
         "training": None if file.training is None else dict(vars(file.training)),
         "optimizer": None if file.optimizer is None else _described_state(file),
-        "without_a_weight_rule": ["/".join(path) for path, _ in without_a_rule(file)],
-        "code": ["/".join(path) for path, _ in code_layers(file.graph)],
+        "cannot_be_converted": [vars(refusal) for refusal in refusals],
     }
 
 
-def without_a_rule(file: KerasFile) -> list[tuple[LayerPath, Layer]]:
-    """The layers with weights that porting.weights has no rule for."""
-    return [
-        (path, layer)
-        for path, layer in file.graph.walk()
-        if path in file.weights and (layer.class_name not in RULES or layer.package is not None)
-    ]
+def seen_by_convert(file: KerasFile) -> tuple[dict[LayerPath, Shape | None], tuple[Refusal, ...]]:
+    """The output shape of each layer's first call, and what `convert` would refuse of the file.
 
-
-def code_layers(graph: Graph) -> list[tuple[LayerPath, Layer]]:
-    """The layers that are code."""
-    return [(path, layer) for path, layer in graph.walk() if layer.class_name in CODE_CLASSES]
+    Where it refuses something, the shapes are those that follow from the layers' configs alone.
+    """
+    shapes = output_shapes(file.graph)
+    try:
+        program, _ = lowered(file, profile_of(file))
+    except CannotConvert as error:
+        return shapes, error.refusals
+    except UserError as error:
+        reason = str(error).removeprefix(f"{file.path}: ")
+        return shapes, (Refusal(shown(file.graph.class_name), reason, (shown(file.graph.name),)),)
+    made: dict[LayerPath, Shape | None] = {}
+    for statement in program.walk():
+        made.setdefault(statement.path, statement.outputs[0].shape if len(statement.outputs) == 1 else None)
+    return shapes | made, ()
 
 
 def _described_graph(
@@ -130,9 +142,8 @@ def _described_state(file: KerasFile) -> dict[str, Any]:
     }
 
 
-def _print(file: KerasFile) -> None:
-    # Cut to a pipe's 80 columns the shapes would be gone.
-    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True)
+def _print(file: KerasFile, shapes: Mapping[LayerPath, Shape | None], refusals: Sequence[Refusal]) -> None:
+    console = whole_console()
 
     def say(line: str) -> None:
         console.print(Text(line))
@@ -140,16 +151,15 @@ def _print(file: KerasFile) -> None:
     backend = f", {file.backend}" if file.backend else ""
     say(f"{file.path}: {file.format}, Keras {file.keras_version}{backend}")
     say(f'{shown(file.graph.class_name)} "{file.graph.name}", {file.parameters:,} numbers in its weights')
-    console.print(_table(file))
-    for line in (*_training_lines(file), *_rule_lines(file)):
+    console.print(_table(file, shapes))
+    for line in (*_training_lines(file), *_rule_lines(refusals)):
         say(line)
 
 
-def _table(file: KerasFile) -> Table:
+def _table(file: KerasFile, shapes: Mapping[LayerPath, Shape | None]) -> Table:
     table = Table(box=None, header_style="", pad_edge=False)
     for heading in ("layer", "class", "output", "weights", "numbers", "takes"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "numbers" else "left")
-    shapes = output_shapes(file.graph)
     for path, layer, calls in _rows(file.graph, ()):
         arrays = file.weights.get(path, {})
         cells = (
@@ -207,19 +217,12 @@ def _training_lines(file: KerasFile) -> Iterator[str]:
     yield shown(f"optimizer state: {', '.join(held)}", _LINE_CHARACTERS)
 
 
-def _rule_lines(file: KerasFile) -> Iterator[str]:
-    for path, layer in code_layers(file.graph):
-        yield (
-            f'code, refused: layer "{shown("/".join(path))}" ({layer.class_name}) holds code, which is never '
-            "run; a torch function of your own can stand for it: --custom package.module:function"
-        )
-    missing: dict[str, list[str]] = defaultdict(list)
-    for path, layer in without_a_rule(file):
-        missing[layer.class_name].append("/".join(path))
-    for class_name, names in missing.items():
-        yield shown(f"no weight rule for {class_name}: {', '.join(names)}", _LINE_CHARACTERS)
-    if not missing:
-        yield "every layer with weights has a weight rule"
+def _rule_lines(refusals: Sequence[Refusal]) -> Iterator[str]:
+    for refusal in refusals:
+        yield shown(f"cannot be converted: {refusal}", _LINE_CHARACTERS)
+    remedy = remedy_for(refusals) if refusals else "every layer can be converted"
+    if remedy:
+        yield remedy
 
 
 def _json(value: Any) -> str:

@@ -61,6 +61,12 @@ def stated_shape(config: Mapping[str, Any]) -> Shape | None:
     return tuple(stated) if is_shape else None
 
 
+def shape_text(shape: Shape) -> str:
+    """`(N, 32, 62, 62)`; sizes that the file leaves open as "?"."""
+    sides = ["N", *("?" if size is None else str(size) for size in shape[1:])]
+    return f"({', '.join(sides)})"
+
+
 def layer_shape(layer: Layer, inputs: Sequence[Shape | None]) -> Shape | None:
     """The output shape of a layer on tensors of these shapes; None where it is not known."""
     known = [shape for shape in inputs if shape is not None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,10 @@ from porting.custom import Custom, custom_piece
 from porting.graph import Call, Graph, Layer, LayerPath, TensorRef
 from porting.keras_file.problems import KerasFileError, shown
 from porting.modules import make_empty, run_piece
-from porting.output_shapes import Shape, layer_shape, stated_shape
+from porting.output_shapes import Shape, layer_shape, shape_text, stated_shape
+from porting.refusals import WITHOUT_RULE, Refusals, lies_in_the_layer
 from porting.rules import RULES
-from porting.rules.piece import NoRule, Piece, Refused, Site, Value, channels_first_order, keras_order
+from porting.rules.piece import Piece, Refused, Site, Value, channels_first_order, keras_order
 
 # Where the file leaves a side open: every network of keras.applications takes it.
 EXAMPLES, OPEN_SIDE = 2, 96
@@ -36,8 +36,12 @@ _WRONG_VALUES = (
 )
 
 
-class CannotConvert(UserError):
-    """Layers that have no rule, or that their rule refuses: all of them, those of one reason in one line."""
+@dataclass(frozen=True)
+class Guessed(Value):
+    """A tensor behind a refused layer, of which nobody knows the shape: it is taken for that layer's input's.
+
+    Of layers behind it only that is refused which lies in their configs alone.
+    """
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ def program_of(
     """
     if input_shapes and len(input_shapes) != len(graph.inputs):
         raise UserError(
-            f"{len(input_shapes)} input shapes are given, the model has {len(graph.inputs)} inputs"
+            f"--input-shape is given {len(input_shapes)} times, and the model has {len(graph.inputs)} "
+            "inputs: give one for each"
         )
     return _Builder(profile, custom or {}, input_shapes, weights or {}).build(graph)
 
@@ -129,11 +134,8 @@ class _Builder:
         self.profile = profile
         self.custom = custom
         self.input_shapes = input_shapes
-        # What comes behind a refused layer whose output's shape is not known: its own refusal tells nothing.
-        self.unsure: set[tuple[LayerPath, TensorRef]] = set()
-        self.unseen: set[LayerPath] = set()
-        # By class and reason: the layers. A shared layer is refused once a call.
-        self.refusals: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self.refusals = Refusals()
+        self.is_open = False
         # What a layer became at its first call.
         self.pieces: dict[LayerPath, Piece] = {}
         self.modes: dict[LayerPath, bool] = {}
@@ -141,8 +143,7 @@ class _Builder:
 
     def build(self, graph: Graph) -> Program:
         program = self._program(graph, None, ())
-        if self.refusals:
-            raise CannotConvert(_all_of(self.refusals, len(self.unseen)))
+        self.refusals.check()
         for name in self.custom.keys() - self.used:
             known = [layer.name for _, layer in graph.walk()]
             raise UserError(f"--custom {name}: the model has no such layer{did_you_mean(name, known)}")
@@ -151,6 +152,7 @@ class _Builder:
     def _program(self, graph: Graph, given: tuple[Value, ...] | None, path: LayerPath) -> Program:
         if given is None:
             given = tuple(self._input(graph, ref, (*path, ref.layer)) for ref in graph.inputs)
+            self.is_open = any(None in value.shape[1:] for value in given)
         values = dict(zip(graph.inputs, given, strict=True))
         statements = []
         for call in graph.calls:
@@ -166,21 +168,13 @@ class _Builder:
         layer, here = graph.layer(call.layer), (*path, call.layer)
         inputs = tuple(_value(values, ref) for ref in call.inputs)
         never_trains = self._never_trains(call)
-        is_unsure = any((path, ref) in self.unsure for ref in call.inputs)
         if layer.graph is not None:
-            if is_unsure:
-                self.unsure.update((here, ref) for ref in layer.graph.inputs)
             program = self._program(layer.graph, inputs, here)
-            self.unsure.update(
-                (path, TensorRef(call.layer, call.number, number))
-                for number, ref in enumerate(layer.graph.outputs)
-                if (here, ref) in self.unsure
-            )
             return Statement(here, layer, call, inputs, None, program, program.outputs, never_trains)
         try:
             piece = self._piece(Site(layer, call, inputs, self.profile), here)
-            outputs = (_output(layer, inputs, piece),)
-            _check_runs(piece, inputs, outputs[0])
+            output = _output(layer, inputs, piece)
+            _check_runs(piece, inputs, output, self.input_shapes or self.is_open)
             if self.pieces.setdefault(here, piece) != piece:
                 raise Refused("its calls take tensors of different shapes, for which its code differs")
             if self.modes.setdefault(here, never_trains) != never_trains:
@@ -190,18 +184,13 @@ class _Builder:
         except (*_WRONG_VALUES, Refused) as refusal:
             if not isinstance(refusal, Refused):
                 refusal = Refused(f"its config holds a value that no Keras writes ({shown(str(refusal))})")
-            if is_unsure and not isinstance(refusal, NoRule):
-                self.unseen.add(here)
-            else:
-                self.refusals[shown(layer.class_name), str(refusal)][shown("/".join(here))] = None
-            # What a refused layer gives, as far as it is known: the layers behind it are looked at, too.
-            shape = layer_shape(layer, [value.shape for value in inputs])
-            is_unsure |= shape is None
-            shape = shape or inputs[0].shape
-            piece, outputs = Piece(), (Value(shape, keras_order(len(shape))),)
-        if is_unsure:
-            self.unsure.add((path, TensorRef(call.layer, call.number)))
-        return Statement(here, layer, call, inputs, piece, None, outputs, never_trains)
+            piece, output = Piece(), _as_if(layer, inputs)
+            # What else is said of tensors that are guessed at may be wrong.
+            if lies_in_the_layer(str(refusal)) or not _are_guessed(inputs):
+                self.refusals.add(layer.class_name, str(refusal), here)
+        if _are_guessed(inputs):
+            output = Guessed(output.shape, output.order)
+        return Statement(here, layer, call, inputs, piece, None, (output,), never_trains)
 
     def _never_trains(self, call: Call) -> bool:
         return self.profile.call_argument_training_holds and call.keywords.get("training") in (False, 0)
@@ -212,9 +201,11 @@ class _Builder:
             if name in self.custom:
                 self.used.add(name)
                 return custom_piece(site, self.custom[name], self.weights.get(path, {}))
+        if layer.class_name == "Lambda":
+            raise Refused(f"{WITHOUT_RULE}Lambda, which is code and never run")
         if layer.package is not None or layer.class_name not in RULES:
             named = layer.class_name if layer.package is None else f"{layer.package}>{layer.class_name}"
-            raise NoRule(f"there is no rule for {shown(named)}")
+            raise Refused(f"{WITHOUT_RULE}{shown(named)}")
         piece = RULES[layer.class_name](site)
         if any(_is_endless(value) for step in piece.steps for value in step.make.arguments()):
             raise Refused("its config holds an infinite number, or none")
@@ -226,25 +217,11 @@ class _Builder:
             shape = (None, *self.input_shapes[graph.inputs.index(ref)])
         if shape is None:
             reason = "the file does not state the input's shape: give it, such as --input-shape 64,64,3"
-            self.refusals["InputLayer", reason][shown("/".join(path))] = None
-            return Value((None,), keras_order(1))
+            self.refusals.add("InputLayer", reason, path)
+            return Guessed((None,), keras_order(1))
         # Images and videos come with their channels second, as torch has them.
         is_image = len(shape) >= 4 and not _is_channels_first(graph)
         return Value(shape, channels_first_order(len(shape)) if is_image else keras_order(len(shape)))
-
-
-def _all_of(refusals: Mapping[tuple[str, str], Mapping[str, None]], unseen: int) -> str:
-    count = sum(len(layers) for layers in refusals.values())
-    said = []
-    for (class_name, reason), layers in refusals.items():
-        named = ", ".join(f'"{layer}"' for layer in layers)
-        said.append(f"{class_name} {named}: {reason}")
-    behind = f" ({unseen} behind them not judged: what they take is not known)" if unseen else ""
-    return (
-        f"{count} of the model's layers cannot be converted: {'; '.join(said)}{behind}. A function of yours "
-        "that does the same may stand for a layer: --custom LAYER=package.module:function; it takes the "
-        "layer's inputs and, behind them, its weights"
-    )
 
 
 def _value(values: Mapping[TensorRef, Value], ref: TensorRef) -> Value:
@@ -256,13 +233,20 @@ def _value(values: Mapping[TensorRef, Value], ref: TensorRef) -> Value:
     return values[ref]
 
 
-def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value) -> None:
+def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value, may_be_given: object) -> None:
     """Runs a piece on tensors without memory, and compares the shape of what it gives.
 
+    Args:
+        piece: What the layer becomes.
+        inputs: What it takes.
+        output: What it should give.
+        may_be_given: Whether other sizes can be had by --input-shape.
+
     Raises:
-        Refused: It is another than the rule says: a config that no Keras writes, or a defect of ours.
+        Refused: It cannot take its inputs, or gives another shape than the rule says: a config that no Keras
+            writes, or a defect of ours.
     """
-    modules = make_empty(piece)
+    modules, given = make_empty(piece), inputs
     if piece.loops_over is not None:
         # Where it gives something for every step, its output has the axis too.
         is_kept = len(output.shape) == len(inputs[0].shape)
@@ -275,7 +259,12 @@ def _check_runs(piece: Piece, inputs: tuple[Value, ...], output: Value) -> None:
         torch.empty(_sized(replace(value, order=order)), device="meta")
         for value, order in zip(inputs, piece.orders, strict=True)
     ]
-    found = tuple(run_piece(piece, modules, tensors).shape)
+    try:
+        found = tuple(run_piece(piece, modules, tensors).shape)
+    except _WRONG_VALUES as error:
+        shapes = " and ".join(shape_text(value.shape) for value in given)
+        remedy = ": give a suitable --input-shape" if may_be_given else ", which no Keras writes"
+        raise Refused(f"it cannot take {shapes}{remedy}") from error
     expected = _sized(output)
     is_open = [size is None for size in output.torch_shape]
     if len(found) != len(expected) or any(
@@ -301,6 +290,18 @@ def _output(layer: Layer, inputs: tuple[Value, ...], piece: Piece) -> Value:
     if shape is None or len(shape) != len(piece.order):
         raise Refused("the shape of its output does not follow from its config")
     return Value(shape, piece.order)
+
+
+def _as_if(layer: Layer, inputs: tuple[Value, ...]) -> Value:
+    """What a refused layer gives, as far as it is known: the layers behind it are looked at, too."""
+    shape = layer_shape(layer, [value.shape for value in inputs])
+    if shape is None:
+        return Guessed(inputs[0].shape, keras_order(len(inputs[0].shape)))
+    return Value(shape, keras_order(len(shape)))
+
+
+def _are_guessed(inputs: tuple[Value, ...]) -> bool:
+    return any(isinstance(value, Guessed) for value in inputs)
 
 
 def _built_shape(graph: Graph, ref: TensorRef) -> Shape | None:

@@ -10,7 +10,12 @@ import os
 # network, and a line to somebody else's server from an open one.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from lightning_impl.augment.batched.compose import BatchedCompose, Unsupported
+from lightning_impl.augment.batched.compose import (
+    BatchedCompose,
+    Unsupported,
+    apply_to_image,
+    apply_to_images,
+)
 from lightning_impl.augment.from_keras import keras_parameters, keras_pipeline
 from lightning_impl.augment.transforms import KerasAffine, KerasBrightness, KerasChannelShift
 
@@ -20,6 +25,8 @@ __all__ = [
     "KerasBrightness",
     "KerasChannelShift",
     "Unsupported",
+    "apply_to_image",
+    "apply_to_images",
     "keras_parameters",
     "keras_pipeline",
 ]

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from parity_common.command_errors import UserError
+from parity_common.extras import how_to_install
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,4 @@ def require_packages(name: str) -> None:
     """
     missing = [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
     if missing:
-        raise UserError(
-            f'--to {name} needs {", ".join(missing)}: pip install "keras-lightning-parity[export]"'
-        )
+        raise UserError(f"--to {name} needs {', '.join(missing)}: {how_to_install('export')}")

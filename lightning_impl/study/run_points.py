@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lightning_impl.study.point import OUTPUT_FILE, Point
 from parity_common.command_errors import Stopped, UserError
+from parity_common.extras import how_to_install
 
 if TYPE_CHECKING:
     from lightning_impl.study.queue import Claim, PointQueue
@@ -62,7 +63,7 @@ def run_points(points: Sequence[Point], out: Path, workers: int, threads: int = 
     try:
         from lightning_impl.study.queue import PointQueue
     except ModuleNotFoundError as error:
-        raise UserError('a study needs: pip install "keras-lightning-parity[study]"') from error
+        raise UserError(f"a study needs: {how_to_install('study')}") from error
     queue = PointQueue(points, out)
     session = _Session(queue, len(points), threads)
     handlers = {number: signal.signal(number, session.stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -229,12 +229,16 @@ BETWEEN = {
 }
 
 
+# Of a .keras file alone: the optimizer keeps an average of each weight, before its own slots.
+BETWEEN_NUMBERED = {"averaged": ("Adam", {"learning_rate": 0.003, "use_ema": True, "amsgrad": True})}
+
+
 def _between(name):
-    """A small net with an optimizer of BETWEEN."""
+    """A small net with an optimizer of BETWEEN or BETWEEN_NUMBERED."""
 
     def build(keras):
         layers = keras.layers
-        class_name, arguments = BETWEEN[name]
+        class_name, arguments = {**BETWEEN, **BETWEEN_NUMBERED}[name]
         model = keras.Sequential(
             [
                 layers.Input((9, 9, 2)),
@@ -302,7 +306,7 @@ CASES = {
     "mixed": _mixed,
     "in_turn": _in_turn,
     "adadelta": _adadelta,
-    **{f"between_{name}": _between(name) for name in BETWEEN},
+    **{f"between_{name}": _between(name) for name in (*BETWEEN, *BETWEEN_NUMBERED)},
     "chain": _chain,
     "sequence": _sequence,
     "residual": _residual,

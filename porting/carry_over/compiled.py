@@ -57,7 +57,7 @@ def dtype_of(file: KerasFile) -> str:
         UserError: Layers of several dtypes, or a mixed or half precision.
     """
     found = {
-        _dtype(layer.config.get("dtype"))
+        stated_dtype(layer.config.get("dtype"))
         for _, layer in file.graph.walk()
         if layer.class_name != "InputLayer" and layer.graph is None
     } - {None}
@@ -92,7 +92,8 @@ def _additions(file: KerasFile) -> Iterator[tuple[str, str]]:
                 yield layer.name, key
 
 
-def _dtype(stated: Any) -> str | None:
+def stated_dtype(stated: Any) -> str | None:
+    """A layer's "dtype" as its config has it, the name of a policy object; None where it states none."""
     if isinstance(stated, Mapping):
         config = stated.get("config")
         stated = config.get("name") if isinstance(config, Mapping) else None

@@ -14,6 +14,7 @@ from lightning_impl.cli import DataCLI
 from lightning_impl.keras_semantics.optimizers import KerasOptimizer
 from lightning_impl.keras_semantics.schedules import FollowSchedule
 from parity_common.command_errors import UserError
+from parity_common.file_modes import give_usual_mode
 from parity_common.run_folder import RunFolder
 from porting.carry_over.net import Carried, put_weights
 from porting.carry_over.optimizer import KerasOptimizerFound, put_state
@@ -81,7 +82,7 @@ def write_run(cli: DataCLI, trainer: Trainer, out: Path) -> None:
         run.checkpoints.mkdir()
         trainer.save_checkpoint(run.checkpoints / "last.ckpt")
         cli.parser.save(cli.config, temporary / "config.yaml", skip_unset=False, overwrite=True)
-        temporary.chmod(0o755)
+        give_usual_mode(temporary)
         os.rename(temporary, out)
     except (OSError, RuntimeError) as error:
         # torch's zip writer reports a full disk as a RuntimeError.

@@ -163,14 +163,15 @@ def _accuracy_of(metric: Any) -> tuple[str | None, float | None, str]:
 
 def ends_in(conversion: Conversion) -> str | None:
     """The activation that forward stops before: "softmax", "sigmoid", or None."""
-    if not conversion.source.gives_logits:
-        return None
-    return "softmax" if "torch.softmax(self(" in conversion.text else "sigmoid"
+    return conversion.source.ends_in
 
 
 def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None:
     assert conversion.file.training is not None
     stated = conversion.file.training.loss
+    if not stated:
+        found.left.append("The loss: compile() was given none. It is an argument of the training.")
+        return
     outputs = len(conversion.program.outputs)
     weights = conversion.file.training.loss_weights
     why = ""
@@ -195,19 +196,20 @@ def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None
 
 
 def _add_optimizer(found: Compiled, conversion: Conversion) -> None:
-    file, why = conversion.file, ""
-    try:
-        optimizer = _with_rate(optimizer_of(file, takes_between=True))
-        found.slots = _slots_of(conversion, optimizer)
-        found.optimizer = optimizer
-        return
-    except UserError as error:
-        why = str(error).removeprefix(str(file.path)).lstrip(": ")
+    file, why = conversion.file, "the file holds none"
+    if file.optimizer is not None:
+        try:
+            optimizer = _with_rate(optimizer_of(file, takes_between=True))
+            found.slots = _slots_of(conversion, optimizer)
+            found.optimizer = optimizer
+            return
+        except UserError as error:
+            why = str(error).removeprefix(f"{file.path}: ").replace(str(file.path), "the file")
     try:
         found.optimizer = _optimizer_anew(file)
-        found.left.append(f"The optimizer's state, it begins anew: {why}.")
+        found.left.append(f"The optimizer's state: {why}. The optimizer begins anew.")
     except UserError as error:
-        found.left.append(f"The optimizer, it is an argument of the training: {error}.")
+        found.left.append(f"The optimizer: {error}. It is an argument of the training.")
 
 
 def _optimizer_anew(file: KerasFile) -> KerasOptimizerFound:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_impl.keras_semantics.profile import Profile
+from parity_common.command_errors import UserError
 from porting.carried_weights import carried
 from porting.custom import Custom
 from porting.emit.model_source import ModelSource, model_source
@@ -64,15 +65,7 @@ def convert_file(
         UserError: The model cannot be converted: every layer that cannot is named.
         RuntimeError: The source gives something else than its program: a defect of ours.
     """
-    try:
-        shapes = {
-            path: {name: array.shape for name, array in arrays.items()}
-            for path, arrays in file.weights.items()
-        }
-        program = program_of(file.graph, profile, custom, input_shapes, shapes)
-        tensors = carried(file, program)
-    except KerasFileError as error:
-        raise KerasFileError(f"{file.path}: {error}") from error
+    program, tensors = lowered(file, profile, custom, input_shapes)
     # The author's name for the model is of no use in the most cases: "sequential_1".
     source = model_source(program, name, f"converted from {file.path.name}")
     text = formatted(source.text, {each.module.partition(".")[0] for each in (custom or {}).values()})
@@ -97,6 +90,41 @@ def checked_net(
     net = _loaded(text, source, tensors)
     _check_same(net, source, Interpreter(program, tensors), program)
     return net
+
+
+def lowered(
+    file: KerasFile,
+    profile: Profile,
+    custom: Mapping[str, Custom] | None = None,
+    input_shapes: Sequence[Shape] = (),
+) -> tuple[Program, dict[LayerPath, dict[str, Tensor]]]:
+    """What the rules make of a file, and each layer's tensors: whether it can be converted is seen here.
+
+    Args:
+        file: The file.
+        profile: The Keras generation whose rules hold.
+        custom: Functions of the user's own by the name of a layer or of a class.
+        input_shapes: Keras's shape of each input without the batch axis, in the place of the file's.
+
+    Raises:
+        UserError: The model cannot be converted: every layer that cannot is named.
+    """
+    try:
+        shapes = {
+            path: {name: array.shape for name, array in arrays.items()}
+            for path, arrays in file.weights.items()
+        }
+        program = program_of(file.graph, profile, custom, input_shapes, shapes)
+        return program, carried(file, program)
+    except KerasFileError as error:
+        if input_shapes:
+            # Of a file that is wrong by itself this says what is wrong.
+            lowered(file, profile, custom)
+            raise UserError(
+                f"{file.path} does not suit this --input-shape: {error}. Layers such as a Dense behind a "
+                "Flatten have weights for one size of input alone"
+            ) from error
+        raise KerasFileError(f"{file.path}: {error}") from error
 
 
 def example_inputs(program: Program, examples: int = EXAMPLES, seed: int = 0) -> tuple[Tensor, ...]:

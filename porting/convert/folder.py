@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +18,15 @@ from safetensors.torch import save_file
 from lightning_impl.keras_semantics.optimizers.stored import save_state
 from lightning_impl.keras_semantics.profile import Profile
 from parity_common.command_errors import UserError
+from parity_common.file_modes import give_usual_mode
 from porting.carried_weights import layers_of
+from porting.convert.carried_over import why_no_training
 from porting.convert.compiled import Compiled
 from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import lightning_module
-from porting.convert.readme import has_training, readme
+from porting.convert.readme import readme
 from porting.converted_port import LAYERS_FILE
+from porting.custom import OwnModule
 from porting.emit.layer_ends import layers_in
 from porting.emit.state import module_of
 from porting.rules.piece import Carry
@@ -57,7 +60,9 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from error
     try:
         yield part
-        part.chmod(0o755)
+        # safetensors makes files that nobody else may read.
+        for path in (part, *part.iterdir()):
+            give_usual_mode(path)
         if out.exists():
             # A rename takes the place of an empty folder alone.
             old = part.with_suffix(".old")
@@ -82,7 +87,8 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise UserError(f"--out {out} is a file: give a folder that is not there yet")
     if not out.is_dir() or not any(out.iterdir()):
         return
-    others = sorted(path.name for path in out.iterdir() if path.name not in (*WRITTEN, *_CACHES))
+    known = {*WRITTEN, *_CACHES, *_copied(out)}
+    others = sorted(path.name for path in out.iterdir() if path.name not in known)
     if others or not (out / LAYERS_FILE).is_file():
         named = f" ({', '.join(others[:3])})" if others else ""
         raise UserError(f"--out {out} holds other things{named}: give a folder that is not there yet")
@@ -90,8 +96,22 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise UserError(f"--out {out} holds a converted model: give another, or --overwrite to replace it")
 
 
+def _copied(out: Path) -> list[str]:
+    """The user's own modules that the conversion copied into its folder."""
+    try:
+        copied = json.loads((out / LAYERS_FILE).read_text(encoding="utf-8")).get("copied", [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [name for name in copied if isinstance(name, str)] if isinstance(copied, list) else []
+
+
 def write_conversion(
-    folder: Path, conversion: Conversion, compiled: Compiled, profile: Profile, plain: bool
+    folder: Path,
+    conversion: Conversion,
+    compiled: Compiled,
+    profile: Profile,
+    plain: bool,
+    own: Sequence[OwnModule] = (),
 ) -> None:
     """Writes everything but the proof.
 
@@ -101,21 +121,30 @@ def write_conversion(
         compiled: Its training.
         profile: The Keras generation whose rules hold.
         plain: With torch's own optimizer and loss.
+        own: The modules of the user's own that model.py imports.
     """
     (folder / "model.py").write_text(conversion.text, encoding="utf-8")
     tensors = {name: tensor.contiguous() for name, tensor in conversion.net.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors")
-    said = {"class": conversion.source.class_name, "layers": list(_layers(conversion, compiled))}
+    copied = [f"{module.name}.py" for module in own if module.source is not None]
+    for module in own:
+        if module.source is not None:
+            shutil.copyfile(module.source, folder / f"{module.name}.py")
+    said = {
+        "class": conversion.source.class_name,
+        "layers": list(_layers(conversion, compiled)),
+        **({"copied": copied} if copied else {}),
+    }
     (folder / LAYERS_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     remain: list[str] = []
-    if has_training(conversion):
+    if not why_no_training(conversion.program):
         text, remain = lightning_module(conversion, compiled, profile, plain)
         (folder / "lightning_module.py").write_text(text, encoding="utf-8")
         if compiled.goes_on and compiled.optimizer is not None and not plain:
             scalars = dict(compiled.optimizer.scalars)
             scalars["iterations"] = scalars.pop("iteration")
             save_state(folder / "optimizer.safetensors", compiled.slots, scalars)
-    text = readme(conversion, compiled, profile, plain, remain)
+    text = readme(conversion, compiled, profile, plain, remain, own)
     # Half a character in a name, which JSON can hold, is none in UTF-8.
     (folder / "README.md").write_text(text, encoding="utf-8", errors="backslashreplace")
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from lightning_impl.keras_semantics.profile import Profile
 from porting.carried_weights import layers_of
+from porting.convert.carried_over import carried_over, half_precision, not_carried_over, why_no_training
 from porting.convert.compiled import Compiled
 from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import TEMPLATES, required_arguments
+from porting.custom import OwnModule
 from porting.differences import DIFFERENCES
-from porting.emit.classes import shape_text
+from porting.output_shapes import shape_text
 from porting.program import OPEN_SIDE
+from porting.rules.augmentation import augments
 
 _DISTRIBUTION = "keras-lightning-parity"
 _BLOCK_BYTES = 1 << 20
 
 
 def readme(
-    conversion: Conversion, compiled: Compiled, profile: Profile, plain: bool, remain: Sequence[str]
+    conversion: Conversion,
+    compiled: Compiled,
+    profile: Profile,
+    plain: bool,
+    remain: Sequence[str],
+    own: Sequence[OwnModule] = (),
 ) -> str:
     """The text.
 
@@ -31,8 +40,10 @@ def readme(
         profile: The Keras generation whose rules hold.
         plain: Whether the training is with torch's own optimizer and loss.
         remain: What then differs from Keras's training.
+        own: The modules of the user's own that model.py imports.
     """
     file, source = conversion.file, conversion.source
+    no_training = why_no_training(conversion.program)
     inputs = conversion.program.inputs
     names = [f"x{place + 1}" for place in range(len(inputs))] if len(inputs) > 1 else ["x"]
     sizes = [", ".join(str(side or OPEN_SIDE) for side in (1, *value.torch_shape[1:])) for value in inputs]
@@ -47,8 +58,10 @@ def readme(
         parameters=f"{file.parameters:,}",
         arrays=sum(len(arrays) for arrays in file.weights.values()),
         plain=plain,
-        has_training=has_training(conversion),
-        has_state=compiled.goes_on and not plain,
+        has_training=not no_training,
+        augments=any(augments(layer) for _, layer in file.graph.walk()),
+        half=half_precision(conversion),
+        has_state=compiled.goes_on and not plain and not no_training,
         steps=compiled.optimizer.steps if compiled.goes_on and compiled.optimizer else 0,
         inputs="\n".join(f"{name} = torch.rand({size})" for name, size in zip(names, sizes, strict=True)),
         names=", ".join(names),
@@ -56,17 +69,24 @@ def readme(
         keeps_inference=bool(compiled.frozen_norms) or "def train(" in conversion.text,
         takes=_takes(conversion),
         required=", ".join(f"{name}=…" for name in required_arguments(compiled, plain)),
-        carried=_carried(conversion, compiled),
-        left=[*_notes(conversion), *compiled.left],
+        carried=carried_over(conversion, compiled),
+        left=not_carried_over(conversion, compiled),
         differences=_differences(conversion),
         remain=remain,
+        own=own,
+        names_own=names_own(conversion),
     )
 
 
-def has_training(conversion: Conversion) -> bool:
-    """Whether a training can be written: of a model that gives one `(N, outputs)`."""
-    outputs = conversion.program.outputs
-    return len(outputs) == 1 and len(outputs[0].shape) == 2 and len(conversion.program.inputs) == 1
+def names_own(conversion: Conversion) -> str:
+    """The arguments of the command that give it the user's own functions, with a space before each."""
+    custom = {
+        statement.layer.name: statement.piece.custom
+        for statement in conversion.program.walk()
+        if statement.piece is not None and statement.piece.custom is not None
+    }
+    words = (f"{name}={each.module}:{each.function}" for name, each in custom.items())
+    return "".join(f" --custom {shlex.quote(word)}" for word in words)
 
 
 def sha256_of(path: Path) -> str:
@@ -90,29 +110,6 @@ def _takes(conversion: Conversion) -> Iterable[str]:
         yield f"Input {ref.layer}: {shape}; values as the Keras model takes them."
     for value in program.outputs:
         yield f"Output: `{shape_text(value.torch_shape)}`."
-
-
-def _carried(conversion: Conversion, compiled: Compiled) -> Iterable[str]:
-    yield f"{len(list(layers_of(conversion.program)))} layers, every weight."
-    if compiled.loss is not None:
-        yield f"The loss: {type(compiled.loss).__name__}."
-    if compiled.optimizer is not None:
-        state = f" with its state after {compiled.optimizer.steps} steps" if compiled.goes_on else ""
-        yield f"The optimizer: {compiled.optimizer.name}, {compiled.optimizer.profile.name}{state}."
-        if compiled.optimizer.schedule:
-            yield f"The learning-rate schedule: {next(iter(compiled.optimizer.schedule))}."
-    if compiled.regularizers:
-        yield f"{len(compiled.regularizers)} regularisers."
-    if compiled.constraints:
-        yield f"{len(compiled.constraints)} constraints."
-    if compiled.frozen:
-        yield f"{len(compiled.frozen)} layers stay frozen."
-
-
-def _notes(conversion: Conversion) -> Iterable[str]:
-    for path, piece in layers_of(conversion.program):
-        for note in piece.notes:
-            yield f"`{'/'.join(path)}` {note}."
 
 
 def _differences(conversion: Conversion) -> list[tuple[str, str, str]]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from porting.emit.classes import Module, shape_text
+from porting.emit.classes import Module
 from porting.emit.folding import Block, BlockUse, Item
 from porting.emit.forward import Line
 from porting.emit.names import attribute_name, names_in_block, use_name
 from porting.emit.operations import ModuleKey, Operation
-from porting.output_shapes import Shape
+from porting.output_shapes import Shape, shape_text
 from porting.rules.piece import Make, Name
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from porting.emit.names import plain_text
-from porting.output_shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,6 @@ class ClassSource:
         made = [f"{module.name}={module.made},{_comment(module.remark)}" for module in self.modules]
         lines = ["super().__init__(", "    OrderedDict(", *(f"        {line}" for line in made), "    )", ")"]
         return [f"        {line}" for line in lines]
-
-
-def shape_text(shape: Shape) -> str:
-    """`(N, 32, 62, 62)`; sizes that the file leaves open as "?"."""
-    sides = ["N", *("?" if size is None else str(size) for size in shape[1:])]
-    return f"({', '.join(sides)})"
 
 
 def _comment(remark: str) -> str:

@@ -9,22 +9,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from porting.emit.body import Body, block_body, model_body, parameter_names, parameter_types
-from porting.emit.classes import ClassSource, shape_text
+from porting.emit.classes import ClassSource
 from porting.emit.folding import BlockUse, Item, fold
 from porting.emit.forward import forward_lines
 from porting.emit.names import argument_name, block_class_name, class_name, plain_text
 from porting.emit.operations import ModuleKey, Operation, Operations, operations_of
 from porting.graph import LayerPath
 from porting.helpers import HELPERS
-from porting.output_shapes import Shape
+from porting.output_shapes import Shape, shape_text
 from porting.program import Program, Statement
+from porting.rules.augmentation import augments
 from porting.rules.piece import Value
 
 # What ends a classifier: the losses take what comes before it.
 _ENDS = {"nn.Softmax": "torch.softmax({}, dim={dim})", "nn.Sigmoid": "torch.sigmoid({})"}
+_KERAS_NAMES = {"nn.Softmax": "softmax", "nn.Sigmoid": "sigmoid"}
 
 # More of them are not named in a docstring.
-_MOST_SHAPES = 2
+_MOST_SHAPES, _MOST_NAMES = 2, 3
 _CHANGE = frozenset(
     {
         "AlphaDropout",
@@ -75,15 +77,21 @@ class ModelSource:
         text: Not yet formatted.
         class_name: The model's class.
         places: The attribute, from the model's class on, of each module that may hold weights.
-        gives_logits: Whether forward stops before the activation at the model's end.
+        ends_in: The activation at the model's end that forward stops before, "softmax" or "sigmoid"; None: it
+            goes to the end.
         runs: What each model, those inside by their layer's path, does in its forward.
     """
 
     text: str
     class_name: str
     places: Mapping[ModuleKey, str]
-    gives_logits: bool
+    ends_in: str | None
     runs: Mapping[LayerPath, ModelRun]
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether forward stops before the activation at the model's end."""
+        return self.ends_in is not None
 
 
 def model_source(program: Program, name: str, origin: str) -> ModelSource:
@@ -100,7 +108,7 @@ def model_source(program: Program, name: str, origin: str) -> ModelSource:
     helpers = _helper_sources("\n".join(writer.classes))
     own = [f"from {module} import {function}" for module, function in writer.custom(program)]
     parts = [f'"""{root}: {plain_text(origin)}."""', _HEAD, *own, *helpers, *writer.classes]
-    return ModelSource("\n\n".join(parts), root, writer.places, writer.root_gives_logits, writer.runs)
+    return ModelSource("\n\n".join(parts), root, writer.places, writer.root_ends_in, writer.runs)
 
 
 class _Writer:
@@ -110,7 +118,7 @@ class _Writer:
         self.taken = set(taken)
         self.classes: list[str] = []
         self.places: dict[ModuleKey, str] = {}
-        self.root_gives_logits = False
+        self.root_ends_in: str | None = None
         self.runs: dict[LayerPath, ModelRun] = {}
 
     def write(self, program: Program, path: LayerPath, name: str) -> str:
@@ -124,7 +132,9 @@ class _Writer:
         self.taken.add(name)
         whole = operations_of(program)
         model, end = _without_end(whole) if not path else (whole, None)
-        self.root_gives_logits |= end is not None
+        last_make = whole.operations[-1].make if end is not None else None
+        if last_make is not None:
+            self.root_ends_in = _KERAS_NAMES[last_make.callee]
         items = fold(model)
         classes = {**self._blocks(items, name), **self._models(items)}
         shapes = [value.torch_shape for value in program.inputs]
@@ -136,6 +146,7 @@ class _Writer:
             self.places[key] = place
         inputs = _input_names(program, self.taken)
         docstring = _docstring(program, end is not None) if not path else f"The model {path[-1]} inside."
+        docstring += _says_augmentation(program)
         methods = [] if end is None else [_probabilities(end, inputs)]
         train = [] if path else self._train(program, name)
         methods += train
@@ -260,6 +271,15 @@ def _input_names(program: Program, functions: Collection[str]) -> list[str]:
 def _docstring(program: Program, gives_logits: bool) -> str:
     gives = f"{'logits ' * gives_logits}{_shapes_text(program.outputs)}"
     return f"Takes {_shapes_text(program.inputs)} as the Keras model takes them, gives {gives}."
+
+
+def _says_augmentation(program: Program) -> str:
+    """A sentence on the layers that augment in Keras; "" without any."""
+    names = [each.layer.name for each in program.statements if augments(each.layer)]
+    if not names:
+        return ""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f" In Keras {', '.join(names[:_MOST_NAMES])}{more} augment in training; here they do nothing."
 
 
 def _shapes_text(values: Sequence[Value]) -> str:

@@ -5,13 +5,14 @@
 The objects are named after their classes and counted in the model's order, whatever the layers are called.
 Source: keras 3.15 and tf_keras 2.21 saving/saving_lib.py `_save_state`, `_save_container_state`. tf_keras
 2.12 named "layers" "_layer_checkpoint_dependencies" and counted each layer with weights twice, so that the
-numbers have gaps; their order is the same.
+numbers have gaps; their order is the same. So did TF 2.13 and 2.14, on Windows with backslashes.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from typing import Any
 
 from porting.graph import Graph, Layer, LayerPath
 from porting.keras_file.hdf5 import Hdf5Contents
@@ -44,6 +45,29 @@ def weights_in_objects(contents: Hdf5Contents, graph: Graph) -> Weights:
         if parts[0] not in _NOT_THE_MODELS and not is_random_state(parts):
             raise KerasFileError(f"the numbers of {shown(name)} belong to no layer of the model")
     return found
+
+
+def with_slashes(contents: Hdf5Contents) -> Hdf5Contents:
+    """The contents with slashes where TF 2.13 and 2.14 on Windows wrote backslashes: no layer has one.
+
+    Source: saving_lib.py of those versions, which joins the parts of a place by the system's own separator.
+
+    Raises:
+        KerasFileError: Two things would have the same place.
+    """
+    if not any("\\" in name for name in (*contents.attributes, *contents.arrays)):
+        return contents
+    arrays = {name.replace("\\", "/"): array for name, array in contents.arrays.items()}
+    if len(arrays) < len(contents.arrays):
+        raise KerasFileError("two of its arrays have one name but for backslashes: the file is damaged")
+    attributes: dict[str, dict[str, Any]] = {}
+    for name, stated in contents.attributes.items():
+        parts = name.replace("\\", "/").split("/")
+        # The groups on the way are none in such a file.
+        for length in range(1, len(parts)):
+            attributes.setdefault("/".join(parts[:length]), {})
+        attributes.setdefault("/".join(parts), {}).update(stated)
+    return Hdf5Contents(attributes, arrays)
 
 
 class _Tree:

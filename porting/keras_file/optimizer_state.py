@@ -47,7 +47,9 @@ _KERAS3_SLOTS = (
 # name after "?" stands for the argument without which the tuple is not made. Source: `build` of each
 # optimizer, keras 3.15 and tf_keras 2.21.
 Order = Mapping[str, tuple[tuple[str, ...], ...]]
-KERAS3_ORDER: Order = {
+# What any of them keeps before its own.
+_SHARED = ("average?use_ema", "gradient_accumulator?gradient_accumulation_steps")
+_OWN_KERAS3_ORDER: Order = {
     **dict.fromkeys(
         ("Adam", "AdamW", "Nadam", "Lamb"), (("momentum", "velocity"), ("velocity_hat?amsgrad",))
     ),
@@ -59,13 +61,15 @@ KERAS3_ORDER: Order = {
     "Adadelta": (("accumulated_grad", "accumulated_delta_var"),),
     "Ftrl": (("accumulator", "linear"),),
 }
-TF211_ORDER: Order = {
-    **KERAS3_ORDER,
+_OWN_TF211_ORDER: Order = {
+    **_OWN_KERAS3_ORDER,
     **dict.fromkeys(("Adam", "AdamW", "Nadam"), (("m", "v"), ("vhat?amsgrad",))),
     "Adamax": (("m", "u"),),
     "SGD": (("m",),),
     "Lion": (("m",),),
 }
+KERAS3_ORDER: Order = {name: (_SHARED, *own) for name, own in _OWN_KERAS3_ORDER.items()}
+TF211_ORDER: Order = {name: (_SHARED, *own) for name, own in _OWN_TF211_ORDER.items()}
 # Before TensorFlow's Keras, and in it before TF 2: slot by slot. The names are those of TF 2's optimizers,
 # whose rules are the same. Source: keras 2.0 and 2.3 optimizers.py.
 KERAS2_ORDER: Order = {

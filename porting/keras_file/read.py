@@ -15,7 +15,7 @@ from porting.keras_file.json_text import MAXIMUM_BYTES, parse_object
 from porting.keras_file.keras_file import KerasFile
 from porting.keras_file.layer_list_layout import Weights, is_layer_list, weights_in_lists
 from porting.keras_file.model_config import graph_of
-from porting.keras_file.object_layout import is_object_tree, weights_in_objects
+from porting.keras_file.object_layout import is_object_tree, weights_in_objects, with_slashes
 from porting.keras_file.optimizer_state import KERAS3_ORDER, TF211_ORDER
 from porting.keras_file.problems import KerasFileError
 from porting.keras_file.stored import Bytes
@@ -92,6 +92,8 @@ def _read_hdf5(path: Path, contents: Hdf5Contents, architecture: Mapping[str, An
         optimizer = state_in_h5(contents, _MODEL_WEIGHTS, graph, weights, training)
         backend, weights = _text(root.get("backend")), _in_order(graph, weights)
         return KerasFile(path, "HDF5", version or "1", backend, graph, weights, training, optimizer)
+    if not is_layer_list(contents, ""):
+        contents = with_slashes(contents)
     if not is_layer_list(contents, "") and not is_object_tree(contents):
         raise KerasFileError("is an HDF5 file, but not of a Keras model")
     if architecture is None:
@@ -117,17 +119,14 @@ def _read_archive(path: Path, file: Bytes) -> KerasFile:
 
 def _read_folder(path: Path) -> KerasFile:
     if (path / saved_model.METADATA).is_file():
-        return _read_saved_model(path)
+        return _read_saved_model(path, saved_model.METADATA)
     if (path / archive.CONFIG).is_file() and (path / archive.WEIGHTS).is_file():
         config, weights = _open(path / archive.CONFIG), _open(path / archive.WEIGHTS)
         text = bytes(config.read(0, min(config.size, MAXIMUM_BYTES + 1)))
         metadata = _read_json(path / archive.METADATA) if (path / archive.METADATA).is_file() else {}
         return _read_parts(path, "Keras folder", text, metadata, weights)
     if (path / saved_model.GRAPH).is_file():
-        raise KerasFileError(
-            f"is a SavedModel without {saved_model.METADATA}: it holds TensorFlow operations, no layers; "
-            f"{_RESAVE}"
-        )
+        return _read_saved_model(path, saved_model.GRAPH)
     if said := what_checkpoint(path):
         raise KerasFileError(said)
     raise KerasFileError("is a folder, but neither a SavedModel nor an unzipped .keras file")
@@ -140,7 +139,7 @@ def _read_parts(
     stated = parse_object(config, archive.CONFIG)
     version = _version(metadata) or "3"
     graph = graph_of(stated, version)
-    contents = hdf5.read_hdf5(weights_file)
+    contents = with_slashes(hdf5.read_hdf5(weights_file))
     weights = weights_in_objects(contents, graph)
     training = _training(stated.get("compile_config"))
     order = TF211_ORDER if version.startswith("2") else KERAS3_ORDER
@@ -151,8 +150,14 @@ def _read_parts(
     return KerasFile(path, kind, version, None, graph, _in_order(graph, weights), training, optimizer)
 
 
-def _read_saved_model(path: Path) -> KerasFile:
-    stated = parse_object(saved_model.model_text(path), saved_model.METADATA)
+def _read_saved_model(path: Path, described_in: str) -> KerasFile:
+    text = saved_model.model_text(path, described_in)
+    if not text:
+        raise KerasFileError(
+            f"is a SavedModel without {saved_model.METADATA}, and {saved_model.GRAPH} describes no Keras "
+            f"model either: it holds TensorFlow operations, no layers; {_RESAVE}"
+        )
+    stated = parse_object(text, described_in)
     version = _version(stated) or "2"
     graph = graph_of(stated, version)
     checkpoint = saved_model.Checkpoint(path, graph)

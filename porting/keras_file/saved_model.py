@@ -1,8 +1,9 @@
 """A SavedModel folder that Keras wrote: the config from keras_metadata.pb, the weights from the checkpoint.
 
 keras_metadata.pb is a SavedMetadata (tf_keras protobuf/saved_metadata.proto): each object with its path and
-a JSON text, the model's first. The checkpoint's object graph (tensorflow core/protobuf/
-trackable_object_graph.proto) leads from the model over "layer-3" and "kernel" to the key of an array.
+a JSON text, the model's first. TF 2.0 to 2.4 wrote that text into saved_model.pb, beside the object. The
+checkpoint's object graph (tensorflow core/protobuf/trackable_object_graph.proto) leads from the model over
+"layer-3" and "kernel" to the key of an array.
 """
 
 from __future__ import annotations
@@ -25,28 +26,51 @@ METADATA, GRAPH = "keras_metadata.pb", "saved_model.pb"
 _ROOT = "root"
 # What an optimizer of TF 2.10 and earlier holds once; Nadam has a second.
 _SCALARS = {"iter": "iteration", "momentum_cache": "momentum_cache"}
+# saved_model.pb holds the graphs of every function, too.
+_MAXIMUM_BYTES = {METADATA: MAXIMUM_BYTES, GRAPH: 2**30}
+_TABLES = ("/.ATTRIBUTES/table-keys", "/.ATTRIBUTES/table-values")
 _NOT_THE_MODELS = {"optimizer", ".OPTIMIZER_SLOT", "keras_api", "save_counter"}
 
 
-def model_text(folder: Path) -> bytes:
-    """The JSON text that describes the model.
+def model_text(folder: Path, described_in: str = METADATA) -> bytes:
+    """The JSON text that describes the model; empty where saved_model.pb holds none.
+
+    Args:
+        folder: Of the SavedModel.
+        described_in: METADATA, or GRAPH of TF 2.0 to 2.4.
 
     Raises:
-        KerasFileError: There is none, or it is damaged.
+        KerasFileError: METADATA describes none, or the file is damaged.
     """
-    path = folder / METADATA
+    path = folder / described_in
     try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise KerasFileError(f"{METADATA} is larger than any model's: it is not read")
-        encoded = path.read_bytes()
+        if path.stat().st_size > _MAXIMUM_BYTES[described_in]:
+            raise KerasFileError(f"{described_in} is larger than any model's: it is not read")
+        message = Message(path.read_bytes())
     except OSError as error:
         raise KerasFileError(
-            f"{METADATA} cannot be read ({error.strerror}): copy the whole folder"
+            f"{described_in} cannot be read ({error.strerror}): copy the whole folder"
         ) from error
-    for node in Message(encoded).messages(1):
+    if described_in == GRAPH:
+        return _text_of_root(message)
+    for node in message.messages(1):
         if node.text(3) == _ROOT:
             return node.data(5)
     raise KerasFileError(f"{METADATA} describes no model: save the model again as .keras or .h5")
+
+
+def _text_of_root(saved_model: Message) -> bytes:
+    """What the first object of a SavedModel says of itself, where it is a Keras model.
+
+    Source: tensorflow core/protobuf/saved_model.proto, meta_graph.proto, saved_object_graph.proto.
+    """
+    for meta_graph in saved_model.messages(2)[:1]:
+        for objects in meta_graph.messages(7)[:1]:
+            for root in objects.messages(1)[:1]:
+                for user_object in root.messages(4)[:1]:
+                    if user_object.text(1).startswith("_tf_keras_"):
+                        return user_object.data(3)
+    return b""
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,9 @@ class Checkpoint:
         used = {self._nodes[node].key for node in self._weight_nodes}
         for key in self._arrays:
             parts = set(key.split("/"))
+            # A table of words is no weight; the layer that looks them up has no rule.
+            if key.endswith(_TABLES):
+                continue
             if key not in used and not parts & _NOT_THE_MODELS and not is_random_state(parts):
                 raise KerasFileError(f"the numbers of {shown(key)} belong to no layer of the model")
 

@@ -7,8 +7,9 @@ are Keras 3's. A class that is not listed here takes the arrays as the file has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from porting.graph import Graph, Layer, LayerPath
 
@@ -107,6 +108,8 @@ def weights_of(layer: Layer) -> tuple[Weight, ...] | None:
         )
     if layer.class_name not in WEIGHTS or layer.config.get("renorm"):
         return None
+    if _has_weights(layer.config.get("activation")):
+        return None
     # keras 3.15 and tf_keras 2.21 layers/preprocessing/normalization.py: given numbers are no weights.
     if layer.class_name == "Normalization" and layer.config.get("mean") is not None:
         return ()
@@ -115,6 +118,12 @@ def weights_of(layer: Layer) -> tuple[Weight, ...] | None:
         for weight in WEIGHTS[layer.class_name]
         if weight.when is None or layer.config.get(weight.when, True)
     )
+
+
+def _has_weights(activation: Any) -> bool:
+    """Whether an activation is a layer with weights of its own, which lie among those of the layer."""
+    name = activation.get("class_name") if isinstance(activation, Mapping) else None
+    return isinstance(name, str) and name.rpartition(">")[2] == "PReLU"
 
 
 def _inside(wrapped: Layer) -> tuple[Weight, ...] | None:

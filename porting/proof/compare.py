@@ -21,6 +21,7 @@ from porting.proof.own_spread import OF_CONVERTED, allow_own_spread
 from porting.proof.port import run_converted, run_program
 from porting.proof.precision import Precision
 from porting.proof.recording import FLOAT32, FLOAT64, RANDOM, Recording
+from porting.proof.steps import Tell, untold
 from porting.proof.structure import structure_lines, weight_lines
 from porting.proof.verdict import Line
 
@@ -57,13 +58,13 @@ class Compared:
     expected: tuple[str, ...]
 
 
-def compare(port: Port, recording: Recording) -> Compared:
-    """Compares everything."""
+def compare(port: Port, recording: Recording, tell: Tell = untold) -> Compared:
+    """Compares everything; `tell` takes the name of each step as it begins."""
     with ExitStack() as stack:
         stack.enter_context(_without_onednn())
         if has_near_ties(port.program):
             stack.enter_context(NearTiesShare())
-        return _compare(port, recording)
+        return _compare(port, recording, tell)
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def _without_onednn() -> Iterator[None]:
         torch.backends.mkldnn.set_flags(was, _fp32_precision=None)
 
 
-def _compare(port: Port, recording: Recording) -> Compared:
+def _compare(port: Port, recording: Recording, tell: Tell) -> Compared:
     precision = Precision(port.file, recording)
     weights = carried(port.file, port.program)
     lines = [*structure_lines(port.file, recording), *weight_lines(port.file, recording)]
@@ -89,6 +90,7 @@ def _compare(port: Port, recording: Recording) -> Compared:
     for dtype in recording.dtypes:
         interpreter = Interpreter(port.program, weights).to(getattr(torch, dtype)).eval()
         for batch in recording.batches:
+            tell(f"the port runs in {dtype}, {batch} inputs")
             run = runs[dtype, batch] = run_program(interpreter, recording, dtype, batch)
             precision.learn(run, dtype, batch)
             if batch == RANDOM:
@@ -97,9 +99,11 @@ def _compare(port: Port, recording: Recording) -> Compared:
     ends: Runs = {}
     if port.converted is not None:
         for dtype, batch in runs:
+            tell(f"model.py runs in {dtype}, {batch} inputs")
             run = ends[dtype, batch] = run_converted(port.converted, port.program, recording, dtype, batch)
             if batch == RANDOM:
                 _join(gradients, input_gradient_lines(run, recording, precision, dtype, OF_CONVERTED))
+    tell("both are compared")
     own = OwnErrors(recording)
     outputs = _output_lines(runs, ends, recording, precision, own)
     for batch in recording.batches if not precision.exact else ():

@@ -7,24 +7,28 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from keras_reference import record_file
 from parity_common.command_errors import UserError
+from parity_common.extras import how_to_install
 from porting.keras_file import KerasFile
 from porting.output_shapes import Shape
+from porting.proof.steps import Tell, untold
 
 RECORDER = Path(record_file.__file__)
 SEED = 0
+_SECONDS_TO_TIDY_UP = 3.0
 _HAS = """
 import importlib.util, json, sys
 print(json.dumps([name for name in sys.argv[1:] if importlib.util.find_spec(name)]))
 """
-_INSTALL = (
-    'install one (pip install "keras-lightning-parity[keras]"), or name an interpreter with --keras-python'
-)
+_INSTALL = f"install one ({how_to_install('keras')}), or name an interpreter with --keras-python"
 _OTHER = "name an interpreter that has the Keras it was saved with: --keras-python PATH"
 
 
@@ -35,10 +39,13 @@ class Attempt:
     Attributes:
         package: "tf_keras".
         reason: Why it recorded nothing; "" where it did.
+        unread: Why it could not load the file, where it recorded it nevertheless, from the model's config
+            and the weights as they were read here; "" where it loaded it.
     """
 
     package: str
     reason: str
+    unread: str = ""
 
 
 class NoKeras(UserError):
@@ -89,6 +96,7 @@ def record(
     keras_python: str | None = None,
     keras: str | None = None,
     trust_code: bool = False,
+    tell: Tell = untold,
 ) -> list[Attempt]:
     """Has a file recorded in the first Keras that can.
 
@@ -100,6 +108,7 @@ def record(
         keras_python: The interpreter; None: this one.
         keras: The package; None: the one whose generation wrote the file, then the others.
         trust_code: Whether Keras may run code that the file holds.
+        tell: Takes the name of each step as it begins.
 
     Returns:
         What was tried; the last one recorded it.
@@ -120,8 +129,14 @@ def record(
             words += ["--input-shape", ",".join("?" if size is None else str(size) for size in shape[1:])]
         words += ["--architecture", str(architecture)] if architecture else []
         words += ["--trust-code"] if trust_code else []
-        reason = _run(python, words)
-        attempts.append(Attempt(package, reason))
+        reason, unread = _run(python, words, folder.parent, tell), ""
+        if record_file.CANNOT_LOAD in reason:
+            # tf_keras 2.21 finds nothing in a .keras file of TF 2.13 and 2.14, for one.
+            weights = _write_weights(file, folder.with_name(f"{folder.name}_weights.npz"))
+            if not _run(python, [*words, "--weights", str(weights)], folder.parent, tell):
+                reason, unread = "", reason
+            weights.unlink()
+        attempts.append(Attempt(package, reason, unread))
         if not reason:
             return attempts
         if reason.startswith(record_file.HOLDS_CODE):
@@ -131,17 +146,54 @@ def record(
     raise NoKeras(f"no Keras here runs it ({tried}): {_OTHER}")
 
 
-def _run(python: str, words: Sequence[str]) -> str:
+def _write_weights(file: KerasFile, path: Path) -> Path:
+    """The file's weights as they were read here, for the recorder."""
+    arrays: dict[str, np.ndarray] = {}
+    layers = []
+    for here, named in file.weights.items():
+        numbers = [f"a{len(arrays) + place}" for place in range(len(named))]
+        arrays |= dict(zip(numbers, (array.read() for array in named.values()), strict=True))
+        layers.append({"path": list(here), "arrays": numbers})
+    np.savez(path, layers=np.array(json.dumps(layers)), **arrays)  # type: ignore[arg-type]
+    return path
+
+
+def _run(python: str, words: Sequence[str], scratch: Path, tell: Tell) -> str:
     """Runs the recorder; why it failed, in one line, or ""."""
     # On a CPU: a GPU's sums may be of TF32, and differ from run to run.
     hidden = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-    environment = {**os.environ, **hidden}
-    done = subprocess.run(
-        [python, str(RECORDER), *words], capture_output=True, text=True, check=False, env=environment
-    )
-    if done.returncode == 0:
+    environment = {**os.environ, **hidden, "TMPDIR": str(scratch)}
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            [python, str(RECORDER), *words], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if line.startswith(record_file.STEP):
+                    tell(line.removeprefix(record_file.STEP).strip())
+            code = child.wait()
+        finally:
+            # Where the proof is stopped, its Keras is, too.
+            end(child)
+        errors.seek(0)
+        said = errors.read()
+    if code == 0:
         return ""
-    if done.returncode < 0:
-        return f"the process died of {signal.Signals(-done.returncode).name}"
-    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+    if code < 0:
+        return f"the process died of {signal.Signals(-code).name}"
+    lines = [line for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
     return lines[-1].removeprefix("error: ")
+
+
+def end(child: subprocess.Popen) -> None:
+    """Ends a process that may still run, and leaves it time to tidy up."""
+    if child.stdout is not None:
+        child.stdout.close()
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(_SECONDS_TO_TIDY_UP)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()

@@ -19,7 +19,9 @@ from porting.proof.near_ties import has_near_ties
 from porting.proof.recording import FLOAT32, Recording
 from porting.proof.report import write_report
 from porting.proof.residuals import FORWARD, LEAST_SPREAD, ROUNDED
+from porting.proof.steps import Tell, untold
 from porting.proof.verdict import Proof
+from porting.rules.augmentation import augments
 
 
 def prove(
@@ -32,6 +34,7 @@ def prove(
     keras_python: str | None = None,
     keras: str | None = None,
     trust_code: bool = False,
+    tell: Tell = untold,
 ) -> Proof:
     """Compares a converted file with Keras, and writes proof.json and proof.html.
 
@@ -45,6 +48,7 @@ def prove(
         keras_python: The interpreter that has a Keras; None: this one.
         keras: "keras", "tf_keras" or "tensorflow.keras"; None: tried in turn.
         trust_code: Whether Keras may run code that the file holds.
+        tell: Takes the name of each step as it begins.
 
     Raises:
         UserError: The interpreter cannot be run, or `out` cannot be written.
@@ -60,11 +64,12 @@ def prove(
                 keras_python=keras_python,
                 keras=keras,
                 trust_code=trust_code,
+                tell=tell,
             )
         except NoKeras as error:
             proof = Proof(why_not=str(error))
         else:
-            proof = verdict(Port(file, program, converted), Recording(folder), attempts)
+            proof = verdict(Port(file, program, converted), Recording(folder), attempts, tell)
     try:
         write_report(out, file, proof)
     except OSError as error:
@@ -72,7 +77,7 @@ def prove(
     return proof
 
 
-def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
+def verdict(port: Port, recording: Recording, attempts: list[Attempt], tell: Tell = untold) -> Proof:
     """What a recording says of a port."""
     notes = []
     said = recording.said
@@ -87,7 +92,7 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
             "The outputs hardly differ between the random inputs, or are certain: the layers say more "
             f"than the outputs (spread {said['spread']:.1g})."
         )
-    compared = compare(port, recording)
+    compared = compare(port, recording, tell)
     if compared.rounded:
         notes.append(
             f'Keras computes "{compared.rounded[0]}", or its constants, in float32 whatever the dtype: what '
@@ -122,6 +127,12 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
             f"{len(untold)} figures tell nothing, as Keras's own round-off is that large ({run}, "
             f'"{name}" is the first): there the other runs are the evidence.'
         )
+    notes += [
+        f"{attempt.package} could not load the file: {attempt.unread}. It was given the model's config, and "
+        "the weights as they were read here: that they are read as Keras reads them was not compared."
+        for attempt in attempts
+        if attempt.unread
+    ]
     notes += [f"{attempt.package} could not: {attempt.reason}" for attempt in attempts if attempt.reason]
     if _generation(port.file.keras_version) != _generation(said["versions"]["keras"]):
         notes.append(
@@ -146,7 +157,15 @@ def verdict(port: Port, recording: Recording, attempts: list[Attempt]) -> Proof:
             f"{len(own)} float32 figures are over {FORWARD[FLOAT32]:.0e} of round-off: float32 Keras is off "
             f'from float64 Keras by as much there ("{own[0].name}" is the first).'
         )
-    return Proof(compared.lines, tuple(attempts), recording.keras, None, tuple(notes), versions)
+    augmenting = tuple(
+        "/".join(path) for path, layer in port.file.graph.walk() if layer.graph is None and augments(layer)
+    )
+    if augmenting:
+        notes.append(
+            f"{len(augmenting)} layers augment while Keras trains, and do nothing in inference, which was "
+            "compared: a training of the port goes without, unless its data are augmented."
+        )
+    return Proof(compared.lines, tuple(attempts), recording.keras, None, tuple(notes), versions, augmenting)
 
 
 def _generation(version: str) -> bool:

@@ -50,7 +50,9 @@ def proof_json(file: KerasFile, proof: Proof) -> str:
         "line": proof.line,
         "why_not": proof.why_not,
         "keras": proof.keras,
-        "attempts": [{"package": each.package, "reason": each.reason} for each in proof.attempts],
+        "attempts": [
+            {"package": each.package, "reason": each.reason, "unread": each.unread} for each in proof.attempts
+        ],
         "notes": list(proof.notes),
         "versions": proof.versions,
         "first": None if proof.first is None else proof.first.name,
@@ -106,14 +108,17 @@ def _tiles(proof: Proof) -> list[tuple[str, str]]:
     for rung, what in ((LAYERS, "activation"), (GRADIENTS, "gradient")):
         for dtype in ("float32", "float64"):
             residual = proof.largest(rung, dtype)
-            if residual is not None:
-                tiles.append((f"Worst {what}, {dtype}", _shown(residual)))
+            if proof.compared(rung, dtype):
+                shown = "hidden by round-off" if residual is None else _shown(residual)
+                tiles.append((f"Worst {what}, {dtype}", shown))
     structure = proof.of(STRUCTURE)
     if structure:
         alike = sum(line.holds for line in structure)
         tiles.append(("Layers and parameters alike", f"{alike} of {len(structure)}"))
         arrays = proof.of(WEIGHTS)
         same = sum(line.holds for line in arrays)
+        if proof.was_given_weights:
+            return tiles
         tiles.append(("Layers whose weights are bitwise Keras's", f"{same} of {len(arrays)}"))
     return tiles
 

@@ -27,7 +27,7 @@ def structure_lines(file: KerasFile, recording: Recording) -> Iterator[Line]:
         if layer is None:
             yield Line(STRUCTURE, name, kind, fault="the port has no such layer")
         elif layer.graph is not None:
-            yield Line(STRUCTURE, name, kind)
+            yield Line(STRUCTURE, name, kind, is_model=True)
         else:
             fault = _other_parameters(file, path, layer, theirs)
             if layer.class_name != kind:

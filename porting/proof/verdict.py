@@ -23,6 +23,7 @@ class Line:
         shape: `(N, 32, 32, 16)` in Keras's order, or "".
         figures: By "float32 random".
         fault: Why it parts where that is not a figure, or "".
+        is_model: Whether it is a model inside the model.
     """
 
     rung: str
@@ -31,6 +32,7 @@ class Line:
     shape: str = ""
     figures: dict[str, Figure] = field(default_factory=dict)
     fault: str = ""
+    is_model: bool = False
 
     @property
     def holds(self) -> bool:
@@ -61,6 +63,7 @@ class Proof:
         why_not: Why nothing was proven and what to do, in one line; None where something was compared.
         notes: What was not compared, a sentence each.
         versions: Of Keras's side and of ours.
+        augmenting: The layers that augment while Keras trains, which the port does not do.
     """
 
     lines: tuple[Line, ...] = ()
@@ -69,11 +72,17 @@ class Proof:
     why_not: str | None = None
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    augmenting: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
         """Whether everything was compared, and holds."""
         return self.why_not is None and bool(self.lines) and all(line.holds for line in self.lines)
+
+    @property
+    def was_given_weights(self) -> bool:
+        """Whether Keras could not read the file's weights itself: then that rung compares nothing."""
+        return any(attempt.unread for attempt in self.attempts)
 
     @property
     def first(self) -> Line | None:
@@ -103,17 +112,20 @@ class Proof:
             default=None,
         )
 
+    @property
+    def layers(self) -> int:
+        """How many layers Keras has, those of models inside among them."""
+        return sum(not line.is_model for line in self.of(STRUCTURE))
+
+    def compared(self, rung: str, run: str) -> list[Figure]:
+        """The figures of a rung in the runs whose names begin so."""
+        return [
+            figure for line in self.of(rung) for name, figure in line.figures.items() if name.startswith(run)
+        ]
+
     def largest(self, rung: str, run: str) -> float | None:
-        """The largest residual of a rung in the runs whose names begin so."""
-        return max(
-            (
-                figure.residual
-                for line in self.of(rung)
-                for name, figure in line.figures.items()
-                if name.startswith(run)
-            ),
-            default=None,
-        )
+        """The largest residual of `compared` that tells anything; None where there is none."""
+        return max((figure.residual for figure in self.compared(rung, run) if figure.tells), default=None)
 
     @property
     def line(self) -> str:
@@ -122,7 +134,8 @@ class Proof:
             return f"nothing was proven: {self.why_not}"
         first = self.first
         if first is None:
-            return f"equal to {self.keras}: {self._counted()}"
+            given = ", which was given the weights as they were read here" if self.was_given_weights else ""
+            return f"equal to {self.keras} in inference{given}: {self._counted()}{self._without()}"
         worst = self.worst(LAYERS)
         line = f'parts from {self.keras} at {first.rung}, "{first.name}" ({first.kind}): {first.says}'
         if worst is not None and worst is not first and not worst.holds:
@@ -130,14 +143,23 @@ class Proof:
         return line
 
     def _counted(self) -> str:
-        parts = [f"{len(self.of(STRUCTURE))} layers"]
+        parts = [f"{self.layers} layer{'s' * (self.layers != 1)}"]
         for rung, what in ((LAYERS, "activations"), (OUTPUTS, "outputs"), (GRADIENTS, "gradients")):
-            figures = [(run, self.largest(rung, run)) for run in ("float32", "float64")]
-            said = ", ".join(f"{residual:.1g} in {run}" for run, residual in figures if residual is not None)
+            runs = [run for run in ("float32", "float64") if self.compared(rung, run)]
+            figures = [(run, self.largest(rung, run)) for run in runs]
+            told = [f"{residual:.1g} in {run}" for run, residual in figures if residual is not None]
+            said = [f"within {', '.join(told)}"] if told else []
+            said += [f"hidden by round-off in {run}" for run, residual in figures if residual is None]
             if said:
                 number = len(self.of(rung))
-                parts.append(f"{number} {what if number > 1 else what[:-1]} within {said}")
+                parts.append(f"{number} {what if number > 1 else what[:-1]} {', '.join(said)}")
         return "; ".join(parts)
+
+    def _without(self) -> str:
+        if not self.augmenting:
+            return ""
+        named = ", ".join(f'"{name}"' for name in self.augmenting)
+        return f"; in training Keras augments in {named}, and the port does not"
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

@@ -8,32 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from porting.graph import Layer
 from porting.rules.piece import Make, Piece, Site, Step
 
-# Keras's layer to the setting of data.augment that does the like; None: there is none.
-_AUGMENTATIONS: dict[str, str | None] = {
-    "RandomFlip": "horizontal_flip and vertical_flip",
-    "RandomRotation": "rotation_range, in degrees,",
-    "RandomZoom": "zoom_range",
-    "RandomTranslation": "height_shift_range and width_shift_range",
-    "RandomShear": "shear_range",
-    **dict.fromkeys(("RandomContrast", "RandomBrightness", "RandomHue", "RandomSaturation")),
-    **dict.fromkeys(("RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale")),
-    **dict.fromkeys(("RandomInvert", "RandomPosterization", "RandomPerspective", "RandomElasticTransform")),
-    **dict.fromkeys(("RandomErasing", "RandomGaussianBlur", "RandomHeight", "RandomWidth")),
+_COLOUR = "ColorJitter"
+# Keras's layer to the class of torchvision.transforms.v2 of its kind; None: there is none.
+_KINDS: dict[str, str | None] = {
+    "RandomFlip": "RandomHorizontalFlip",
+    "RandomRotation": "RandomRotation",
+    **dict.fromkeys(("RandomZoom", "RandomTranslation", "RandomShear"), "RandomAffine"),
+    **dict.fromkeys(("RandomContrast", "RandomBrightness", "RandomHue", "RandomSaturation"), _COLOUR),
+    **dict.fromkeys(("RandomColorJitter", "RandomColorDegeneration"), _COLOUR),
+    "RandomSharpness": "RandomAdjustSharpness",
+    "RandomGrayscale": "RandomGrayscale",
+    "RandomInvert": "RandomInvert",
+    "RandomPosterization": "RandomPosterize",
+    "RandomPerspective": "RandomPerspective",
+    "RandomElasticTransform": "ElasticTransform",
+    "RandomErasing": "RandomErasing",
+    "RandomGaussianBlur": "GaussianBlur",
+    **dict.fromkeys(("RandomHeight", "RandomWidth")),
 }
 
 
-def _augmentation(setting: str | None) -> Callable[[Site], Piece]:
-    does = f"{setting or 'no setting'} of data.augment does the like"
+def augments(layer: Layer) -> bool:
+    """Whether a layer augments while Keras trains, and is left out here."""
+    return layer.package is None and layer.class_name in RULES
+
+
+def _augmentation(name: str, kind: str | None) -> Callable[[Site], Piece]:
+    like = "" if kind is None else f"; torchvision.transforms.v2.{kind} is of its kind"
 
     def rule(site: Site) -> Piece:
         order = site.input.order
-        note = f"augments in training alone, which is not carried over: {does}"
+        note = f"({name}) augments while Keras trains, and does nothing here: augment in your data{like}"
         step = Step(Make("nn.Identity"))
         return Piece((step,), orders=(order,), order=order, notes=(note,), shape=site.input.shape)
 
     return rule
 
 
-RULES = {name: _augmentation(setting) for name, setting in _AUGMENTATIONS.items()}
+RULES = {name: _augmentation(name, kind) for name, kind in _KINDS.items()}

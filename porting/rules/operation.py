@@ -15,7 +15,7 @@ from porting.rules.operation_arguments import Operation
 from porting.rules.operation_arithmetic import ARITHMETIC
 from porting.rules.operation_functions import FUNCTIONS
 from porting.rules.operation_shapes import SHAPES
-from porting.rules.piece import NoRule, Piece, Site
+from porting.rules.piece import Piece, Refused, Site
 
 _NAMED: dict[str, Callable[[Operation], Piece]] = {**ARITHMETIC, **FUNCTIONS, **SHAPES}
 """By TensorFlow's name without its module, and by Keras 3's in small letters."""
@@ -37,7 +37,7 @@ def tensorflow_function(site: Site) -> Piece:
     for module in _MODULES:
         name = name.removeprefix(module)
     if name not in _NAMED:
-        raise NoRule(f"there is no rule for tf.{shown(function)}")
+        raise Refused(f"there is no rule for tf.{shown(function)}")
     return _NAMED[name](Operation.of(site))
 
 

@@ -35,10 +35,6 @@ class Refused(UserError):
     """A layer that a rule cannot carry over. The message says what of it, without the layer's name."""
 
 
-class NoRule(Refused):
-    """A layer of a kind that has no rule, whatever it is called on."""
-
-
 @dataclass(frozen=True)
 class Value:
     """A tensor of the port.
