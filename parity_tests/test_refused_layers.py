@@ -8,7 +8,8 @@ import pytest
 
 from lightning_impl.keras_semantics.profile import PROFILES
 from porting.graph import Call, Graph, Layer, TensorRef
-from porting.program import CannotConvert, program_of
+from porting.program import program_of
+from porting.refusals import CannotConvert
 
 WINDOW = {"kernel_size": [3, 3], "strides": [1, 1], "padding": "same"}
 
