@@ -12,8 +12,10 @@ import pytest
 
 from parity_tests.keras_file_makers import (
     BIAS,
+    CHAIN_WEIGHTS,
     FUNCTIONAL_WEIGHTS,
     SEQUENTIAL_WEIGHTS,
+    chain_config,
     functional_config,
     sequential_config,
     weights_h5,
@@ -140,3 +142,18 @@ def _varint(number: int) -> bytes:
 def test_maker_lists_every_layer() -> None:
     layers = [layer["config"]["name"] for layer in sequential_config()["config"]["layers"]]
     assert layers == list(SEQUENTIAL_WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("place", "other"), [(1, "BatchNormalizationV1"), (1, "BatchNormalizationV2"), (6, "FixedDropout")]
+)
+def test_other_names_of_a_class_are_known(tmp_path: Path, place: int, other: str) -> None:
+    config = chain_config()
+    layer = config["config"]["layers"][place]
+    if other == "FixedDropout":
+        layer.update(class_name="Dropout", config={"name": "leaky", "rate": 0.2, "noise_shape": None})
+    expected = layer["class_name"]
+    layer["class_name"] = other
+    file = read_keras_file(write_h5(tmp_path / "m.h5", config, CHAIN_WEIGHTS))
+    assert file.graph.layers[place + 1].class_name == expected
+    assert set(dict(file.weights)) == {("conv",), ("bn",), ("depthwise",), ("ln",), ("dense",)}
