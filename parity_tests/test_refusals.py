@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from lightning import seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
+from lightning_impl.__main__ import COMMANDS
 from lightning_impl.refusals import refusals_in_one_line
 from parity_common.command_errors import UserError
 from parity_common.image_memory import memory_refused
@@ -165,3 +168,13 @@ def test_memory_that_is_not_there_is_named() -> None:
         torch.empty(10**15)
     with pytest.raises(RuntimeError, match="shape"), memory_refused("the net"):
         torch.zeros(2).reshape(3)
+
+
+def test_package_that_is_no_command_says_which_there_are() -> None:
+    done = subprocess.run([sys.executable, "-m", "lightning_impl"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "error: lightning_impl is no command: python -m one of lightning_impl.fit, "
+    )
+    for name in COMMANDS:
+        assert importlib.util.find_spec(f"lightning_impl.{name.replace(' ', '.')}"), name
