@@ -47,6 +47,7 @@ def reported(folder: Path, batch: tuple[Tensor, Tensor], **arguments: Any) -> di
     return {name: figure.detach() for name, figure in logged.items()}
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("plain", [False, True], ids=["keras-rules", "plain-torch"])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("profile", PROFILES)
@@ -70,6 +71,7 @@ def test_training_reports_what_keras_fit_reports(
             assert float(ours[name]) == pytest.approx(float(figure), rel=TOLERANCE), name
 
 
+@pytest.mark.keras
 def test_cases_tell_the_accuracies_apart(fitted: Answers) -> None:
     """No figure is that of another rule by chance."""
     _, answers = fitted["keras3"]

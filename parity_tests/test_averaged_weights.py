@@ -81,6 +81,7 @@ def test_best_weights_that_are_restored_replace_the_averages() -> None:
     assert any(torch.equal(net.weight, each) for each in after)
 
 
+@pytest.mark.process
 def test_last_checkpoint_holds_the_averages_and_the_run_goes_on_without_them(tmp_path: Path) -> None:
     root = draw_pictures_in(tmp_path / "images")
 

@@ -235,6 +235,7 @@ def test_start_of_a_plain_folder_is_one_line(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.process
 def test_fit_says_it_before_it_decodes(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     root = draw_pictures(tmp_path / "images")

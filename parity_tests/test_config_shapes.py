@@ -78,6 +78,7 @@ def test_config_of_another_shape_is_one_line(case: str, side: Callable[..., str]
     assert line in said
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("side", [lightning, keras])
 def test_shape_is_judged_before_the_config_is_printed(side: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text("model: 5")
@@ -105,6 +106,7 @@ def test_aliases_that_end_are_read(tmp_path: Path) -> None:
     assert read_config(path)["model"]["arch_arguments"]["a"] == [{"EarlyStopping": {"patience": 5}}]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("group", ["model", "trainer", "data.augment"])
 @pytest.mark.parametrize("value", ["5", "null", "[]"])
 def test_group_given_as_a_value_is_one_line(group: str, value: str, tmp_path: Path) -> None:
@@ -112,6 +114,7 @@ def test_group_given_as_a_value_is_one_line(group: str, value: str, tmp_path: Pa
     assert said.startswith(f"--{group} is {value}: it holds keys, give --{group}.KEY VALUE")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("option", "meant"),
     [

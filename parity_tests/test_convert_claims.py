@@ -57,6 +57,7 @@ def two_outputs() -> tuple[dict[str, Any], dict[str, Any], str]:
     return config, {"dense": DENSE_WEIGHTS}, "has 2 outputs"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("made", [image_model, two_inputs, two_outputs])
 def test_training_that_is_not_written_is_not_claimed(made: Any, run: Run, tmp_path: Path) -> None:
     config, weights, why = made()
@@ -78,6 +79,7 @@ def test_training_that_is_not_written_is_not_claimed(made: Any, run: Run, tmp_pa
     assert f"not carried over: {said}" in printed.splitlines()
 
 
+@pytest.mark.process
 def test_training_that_is_written_is_claimed(run: Run, tmp_path: Path) -> None:
     dense = layer("Dense", "dense", "given", units=3, activation="softmax")
     config = functional(vector("given"), dense)
@@ -93,6 +95,7 @@ def test_training_that_is_written_is_claimed(run: Run, tmp_path: Path) -> None:
     assert f"not carried over: {state}" in printed
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("loss", ["", None, []])
 def test_loss_that_compile_was_not_given_is_said_so(loss: object, run: Run, tmp_path: Path) -> None:
     dense = layer("Dense", "dense", "given", units=3, activation="softmax")
@@ -104,6 +107,7 @@ def test_loss_that_compile_was_not_given_is_said_so(loss: object, run: Run, tmp_
     assert said in not_carried((tmp_path / "out" / "README.md").read_text())
 
 
+@pytest.mark.process
 def test_augmentation_in_the_model_is_said_everywhere(run: Run, tmp_path: Path) -> None:
     image = layer("InputLayer", "image", batch_input_shape=[None, 6, 8, 3])
     flip = layer("RandomFlip", "flip", "image", mode="horizontal")
@@ -152,6 +156,7 @@ def test_figures_that_tell_nothing_are_no_headline() -> None:
     assert "1 activation within 3e-07 in float32, 2e-13 in float64" in line
 
 
+@pytest.mark.process
 def test_half_precision_is_said(run: Run, tmp_path: Path) -> None:
     policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
     dense = layer("Dense", "dense", "given", units=3, activation="softmax", dtype=policy)
@@ -163,6 +168,7 @@ def test_half_precision_is_said(run: Run, tmp_path: Path) -> None:
     assert any(line.startswith(said) for line in not_carried(readme))
 
 
+@pytest.mark.process
 def test_counts_agree(run: Run, tmp_path: Path) -> None:
     """Layers that are called twice, and models inside, are counted once and not at all."""
     inner = functional(vector("inside"), layer("Dense", "dense", "inside", units=4, activation="relu"))
@@ -178,6 +184,7 @@ def test_counts_agree(run: Run, tmp_path: Path) -> None:
     assert carried((tmp_path / "out" / "README.md").read_text())[0] == "2 layers, every weight."
 
 
+@pytest.mark.process
 def test_files_have_the_mode_of_any_new_file(tmp_path: Path) -> None:
     weights = {"dense": DENSE_WEIGHTS}
     dense = layer("Dense", "dense", "given", units=3, activation="softmax")
@@ -200,6 +207,7 @@ def with_code(folder: Path) -> Path:
     return write_h5(folder / "net.h5", functional(vector("given"), code, dense), {"dense": DENSE_WEIGHTS})
 
 
+@pytest.mark.process
 def test_folder_holds_the_functions_it_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +229,7 @@ def test_folder_holds_the_functions_it_calls(
     assert torch.equal(net(given), half(given / 2))
 
 
+@pytest.mark.process
 def test_part_of_a_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = with_code(tmp_path)
     (tmp_path / "own_package").mkdir()
@@ -235,6 +244,7 @@ def test_part_of_a_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         main([*words, "--overwrite", "--custom", "half=model:halve"])
 
 
+@pytest.mark.process
 def test_interpreter_that_is_none_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path = with_code(tmp_path)
     with pytest.raises(UserError, match="--keras-python /no/such/python cannot be run"):

@@ -40,6 +40,7 @@ def last_line(text: str) -> str:
     return text.splitlines()[-1]
 
 
+@pytest.mark.process
 def test_image_cache_without_room_is_one_line(images: Path, tmp_path: Path) -> None:
     """In one process: without the remedy a mapped file ended it with a bus error."""
     command = small(images, "--data.image_size", "[128,128]")
@@ -55,6 +56,7 @@ def test_image_cache_without_room_is_one_line(images: Path, tmp_path: Path) -> N
     assert "decoding" not in done.stderr
 
 
+@pytest.mark.process
 def test_checkpoint_without_room_names_the_systems_reason(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"state_dict": {"w": torch.ones(3)}}, path)
@@ -132,6 +134,7 @@ def test_closing_file_without_room_names_what_is_kept(
     assert sorted(path.name for path in finished.path.iterdir()) == sorted(["checkpoints", name])
 
 
+@pytest.mark.process
 def test_metrics_without_room_keep_whole_rows(finished: RunFolder) -> None:
     first = {"epoch": 0, "loss": 1.0}
     said = _in_child(partial(no_file_above, 20), lambda: finished.append_metrics(first))
@@ -146,6 +149,7 @@ def test_metrics_without_room_keep_whole_rows(finished: RunFolder) -> None:
     assert [row["epoch"] for row in finished.read_metrics()] == [0]
 
 
+@pytest.mark.process
 def test_fit_whose_closing_had_no_room_goes_on_where_the_line_says(images: Path, tmp_path: Path) -> None:
     done = fit(*small(images), cwd=tmp_path, prepare=partial(full_at, "predictions.csv"), code=2)
     (folder,) = (tmp_path / "runs" / "v3").iterdir()

@@ -57,6 +57,7 @@ def draw(root: Path) -> Path:
     return root
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "precision", [PRECISIONS[1], *(pytest.param(each, marks=pytest.mark.full) for each in PRECISIONS[::2])]
 )

@@ -52,6 +52,7 @@ def refused(path: Path, *input_shapes: Shape) -> str:
     return str(raised.value)
 
 
+@pytest.mark.process
 def test_says_what_convert_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = layer("Lambda", "code", "image", function=["4wAAAA=="])
     strange = layer("Strange", "strange", "code")
@@ -70,6 +71,7 @@ def test_says_what_convert_says(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "every layer can be converted" not in printed
 
 
+@pytest.mark.process
 def test_weights_without_a_place_are_refused_by_both(tmp_path: Path) -> None:
     weights = {**CHAIN_WEIGHTS, "relu": {"relu/gamma:0": (4,)}}
     path = write_h5(tmp_path / "m.h5", chain_config(), weights)
@@ -81,6 +83,7 @@ def test_weights_without_a_place_are_refused_by_both(tmp_path: Path) -> None:
     assert said["reason"] in str(raised.value)
 
 
+@pytest.mark.process
 def test_nothing_is_cut_off_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"{'a_name_as_people_write_them_' * 3}{number}" for number in range(2)]
     relu = layer("ReLU", names[0], "image")
@@ -93,6 +96,7 @@ def test_nothing_is_cut_off_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixt
     assert row.split() == [names[1], "Add", "(–,", "224,", "224,", "3)", "image,", names[0]]
 
 
+@pytest.mark.process
 def test_layers_behind_a_refused_one_are_not_blamed(tmp_path: Path) -> None:
     """What a refused layer gives nobody knows: Add and Concatenate behind it are not wrong."""
     strange = layer("QuantConv2D", "strange", "image", filters=8, strides=[2, 2])
@@ -112,6 +116,7 @@ def test_layers_behind_a_refused_one_are_not_blamed(tmp_path: Path) -> None:
     assert "add" not in said
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("joins", ["Add", "Concatenate"])
 def test_input_shape_that_does_not_fit_is_said_so(joins: str, tmp_path: Path) -> None:
     down = pooled("down", "image", "same")
@@ -124,6 +129,7 @@ def test_input_shape_that_does_not_fit_is_said_so(joins: str, tmp_path: Path) ->
     assert "Size" not in said
 
 
+@pytest.mark.process
 def test_input_shape_for_which_there_are_no_weights_is_said_so(tmp_path: Path) -> None:
     flat = layer("Flatten", "flat", "image", data_format="channels_last")
     dense = layer("Dense", "dense", "flat", units=2, activation="linear", use_bias=False)
@@ -139,6 +145,7 @@ def test_input_shape_for_which_there_are_no_weights_is_said_so(tmp_path: Path) -
         lowered(file, TF24, input_shapes=[(4, 4, 3), (4, 4, 3)])
 
 
+@pytest.mark.process
 def test_activation_with_weights_is_named(tmp_path: Path) -> None:
     """Its weights lie among the layer's: the file is right, and the activation has no rule."""
     activation = {"class_name": "PReLU", "config": {"name": "p_re_lu", "shared_axes": None}}
@@ -149,6 +156,7 @@ def test_activation_with_weights_is_named(tmp_path: Path) -> None:
     assert 'Conv2D "conv": its activation "PReLU" has no rule' in refused(path)
 
 
+@pytest.mark.process
 def test_input_of_unknown_shape_is_all_that_is_said(tmp_path: Path) -> None:
     unknown = layer("InputLayer", "image")
     add = layer("Add", "add", "image", "image")

@@ -18,6 +18,7 @@ FROM_AN_INDEX = re.compile(r"""pip install(?: -U)? ["']?keras-lightning-parity""
 THIS_FILE = Path(__file__).name
 
 
+@pytest.mark.process
 def test_no_line_installs_it_from_an_index() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     paths = [REPOSITORY / name for name in listed.stdout.splitlines() if name.endswith(SUFFIXES)]

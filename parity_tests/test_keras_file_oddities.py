@@ -144,6 +144,7 @@ def test_maker_lists_every_layer() -> None:
     assert layers == list(SEQUENTIAL_WEIGHTS)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("place", "other"), [(1, "BatchNormalizationV1"), (1, "BatchNormalizationV2"), (6, "FixedDropout")]
 )

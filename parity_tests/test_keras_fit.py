@@ -295,6 +295,7 @@ def test_a_full_disk_is_one_line(images, tmp_path, profile):
     assert [path.name for path in tmp_path.glob("*/*/checkpoints/*")] == []
 
 
+@pytest.mark.process
 def test_a_pipe_is_refused_and_parts_of_a_split_set_are_no_classes(images, tmp_path):
     root = tmp_path / "special"
     for part in ("train", "val"):

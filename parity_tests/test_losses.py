@@ -134,6 +134,7 @@ def test_regularisers_and_constraints_are_keras(profile: str) -> None:
         assert residual <= 1e-15, (name, arguments, residual)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", PROFILES)
 def test_aliases_are_keras(profile: str) -> None:
     words = [*ALIASES, *(word.upper() for word in ("bce", "kld", "mae", "mape", "mse", "msle"))]

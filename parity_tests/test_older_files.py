@@ -36,6 +36,7 @@ def same_weights(ours: KerasFile, theirs: KerasFile) -> bool:
     )
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("separator", ["/", "\\"])
 def test_weights_of_tf213_are_read(separator: str, written: Path, tmp_path: Path) -> None:
     path = as_tf213(written / "net-tf2.4.keras", tmp_path / "net.keras", separator)
@@ -44,6 +45,7 @@ def test_weights_of_tf213_are_read(separator: str, written: Path, tmp_path: Path
     assert len(list(file.named_weights())) == 10
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("separator", [pytest.param("/", marks=pytest.mark.full), "\\"])
 def test_file_that_keras_cannot_load_is_proven_from_our_reading(
     separator: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -59,6 +61,7 @@ def test_file_that_keras_cannot_load_is_proven_from_our_reading(
     assert "bitwise" not in (tmp_path / "out" / "proof.html").read_text()
 
 
+@pytest.mark.keras
 def test_saved_model_of_tf24_is_read_and_proven(
     written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +73,7 @@ def test_saved_model_of_tf24_is_read_and_proven(
     assert "in inference: 7 layers" in capsys.readouterr().out
 
 
+@pytest.mark.keras
 def test_table_of_words_is_no_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ask_keras("older_files.write_with_words", "tf2.4", path=str(tmp_path / "saved"))
     assert main(["inspect", str(tmp_path / "saved")]) == 0
@@ -77,6 +81,7 @@ def test_table_of_words_is_no_damage(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert 'cannot be converted: TextVectorization "words": there is no rule for TextVectorization' in printed
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("profile", ["tf2.4", pytest.param("keras3", marks=pytest.mark.full)])
 def test_input_shape_other_than_the_files_is_proven(
     profile: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -88,6 +93,7 @@ def test_input_shape_other_than_the_files_is_proven(
     assert "(N, 14, 18, 5)" in {line["shape"] for line in said["lines"]}
 
 
+@pytest.mark.keras
 def test_places_that_differ_by_backslashes_alone_are_refused(written: Path, tmp_path: Path) -> None:
     path = as_tf213(written / "net-tf2.4.keras", tmp_path / "net.keras", "\\")
     with zipfile.ZipFile(path) as archive:

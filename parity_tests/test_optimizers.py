@@ -598,6 +598,7 @@ def test_bad_argument_is_one_line(name, profile, arguments, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("class_name", "config", "profile", "message"),
     [

@@ -43,6 +43,7 @@ def test_predictions_are_written_without_standard_output(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_ends_in_one_line(name: str, redirection: str, tmp_path: Path) -> None:
@@ -55,6 +56,7 @@ def test_every_command_ends_in_one_line(name: str, redirection: str, tmp_path: P
     assert name != "audit" or (tmp_path / "out.json").exists()
 
 
+@pytest.mark.process
 def test_reader_that_went_away_is_no_fault(tmp_path: Path) -> None:
     command = f"{sys.executable} -m lightning_impl.fit --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -43,6 +43,7 @@ def on_a_terminal(words: list[str], cwd: Path) -> str:
     return ESCAPES.sub("", shown.decode(errors="replace"))
 
 
+@pytest.mark.process
 def test_bar_counts_from_one_and_shows_the_running_loss(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     pictures = draw_pictures(tmp_path / "images")

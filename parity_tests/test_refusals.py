@@ -99,6 +99,7 @@ def test_refusal_is_one_line_and_leaves_nothing(case: str, pictures: Path, tmp_p
     assert not list(tmp_path.glob("runs/v3/*")), "no run folder is left behind"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("place", ["__init__", "setup", "on_train_start", "on_train_batch_end"])
 def test_defect_keeps_its_traceback(place: str, pictures: Path, tmp_path: Path) -> None:
     done = fit(*small(pictures, *callback(OWN, place=place)), cwd=tmp_path, code=1)
@@ -108,6 +109,7 @@ def test_defect_keeps_its_traceback(place: str, pictures: Path, tmp_path: Path) 
     assert not list(tmp_path.glob("runs/v3/*")), "an empty run folder is of no use either"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("logger", "module", "wanted"),
     [
@@ -129,12 +131,14 @@ def test_logger_that_is_not_installed_names_its_package(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.process
 def test_logger_without_a_place_writes_into_the_run_folder(pictures: Path, tmp_path: Path) -> None:
     fit(*small(pictures, "--trainer.logger", "true"), cwd=tmp_path)
     assert {path.name for path in tmp_path.iterdir() if path.name[0] != "."} == {"runs", "cache"}
     assert list(tmp_path.glob("runs/v3/*/lightning_logs/version_0/metrics.csv"))
 
 
+@pytest.mark.process
 def test_missing_number_of_epochs_is_said(pictures: Path, tmp_path: Path) -> None:
     stops = callback("EarlyStopping", monitor="loss", min_delta=1e9, patience=1)
     words = ["--data.root", pictures, "--data.image_size", "[16,16]", "--data.cache_dir", "cache", *stops]

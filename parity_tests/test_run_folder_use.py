@@ -67,6 +67,7 @@ def files_of(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
+@pytest.mark.process
 def test_run_in_use_is_not_gone_on_with(run: Path, tmp_path: Path) -> None:
     child = running(run, tmp_path)
     try:
@@ -85,6 +86,7 @@ def test_run_in_use_is_not_gone_on_with(run: Path, tmp_path: Path) -> None:
     assert not (run / ".lock").exists()
 
 
+@pytest.mark.process
 def test_new_run_is_in_use_from_its_beginning(pictures: Path, tmp_path: Path) -> None:
     child = start_fit(*small(pictures, "--trainer.max_epochs", 10_000), cwd=tmp_path)
     deadline = time.monotonic() + 120
@@ -98,6 +100,7 @@ def test_new_run_is_in_use_from_its_beginning(pictures: Path, tmp_path: Path) ->
     assert f"is in use by process {child.process.pid}" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.process
 def test_lock_of_a_live_process_is_known_by_more_than_its_file(tmp_path: Path) -> None:
     # What a killed process leaves is no lock.
     (tmp_path / ".lock").write_text("process 1 on elsewhere\n")
@@ -113,6 +116,7 @@ def test_lock_of_a_live_process_is_known_by_more_than_its_file(tmp_path: Path) -
         pass
 
 
+@pytest.mark.process
 def test_leftovers_of_a_kill_are_removed_by_the_next_start(run: Path, tmp_path: Path) -> None:
     left = [
         run / "checkpoints/.last.ckpt.abc123.part",
@@ -137,6 +141,7 @@ def test_leftovers_of_a_live_writer_stay(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"last.h5": "whole"}
 
 
+@pytest.mark.process
 def test_changed_settings_are_remembered(run: Path, tmp_path: Path) -> None:
     first = (run / "config.yaml").read_text()
     overlay = tmp_path / "slower.yaml"
@@ -158,6 +163,7 @@ def test_changed_settings_are_remembered(run: Path, tmp_path: Path) -> None:
     assert len(list(run.glob("config.until-step-*.yaml"))) == 2
 
 
+@pytest.mark.process
 def test_refused_settings_leave_a_finished_run_as_it_is(run: Path, tmp_path: Path) -> None:
     before = files_of(run)
     for words in (
@@ -182,6 +188,7 @@ def test_former_config_survives_a_kill_before_the_first_save(tmp_path: Path) -> 
     assert kept == {"config.yaml": "third\n", "config.until-step-8.yaml": "first\n"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "inner", ["checkpoints/last.ckpt", "checkpoints", "config.yaml", "checkpoints/none.ckpt"]
 )
@@ -190,6 +197,7 @@ def test_path_within_a_run_names_the_run(inner: str, run: Path, tmp_path: Path) 
     assert done.stderr == f"error: cannot resume {run / inner}: give its run folder: --resume {run}\n"
 
 
+@pytest.mark.process
 def test_last_is_the_latest_run(finished: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(finished, tmp_path / "runs" / "v3" / name)
@@ -231,6 +239,7 @@ def read_only(finished: Path, tmp_path: Path) -> Iterator[Path]:
                 path.chmod(0o755)
 
 
+@pytest.mark.process
 def test_run_that_cannot_be_written_is_one_line(read_only: Path, tmp_path: Path) -> None:
     done = fit("--resume", read_only, "--trainer.max_epochs", 2, cwd=tmp_path, code=2)
     line = done.stderr.splitlines()[-1]
@@ -243,6 +252,7 @@ def test_run_that_cannot_be_written_is_one_line(read_only: Path, tmp_path: Path)
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.process
 def test_home_folder_is_found_in_options_and_configs(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +287,7 @@ def _with_home(home: Path, words: list[object], cwd: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_home_folder_of_nobody_is_one_line(tmp_path: Path) -> None:
     done = fit("--config", "~no_such_user/v3.yaml", cwd=tmp_path, code=2)
     assert done.stderr == (
@@ -284,6 +295,7 @@ def test_home_folder_of_nobody_is_one_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.process
 def test_relative_root_that_is_not_found_says_where_it_was_looked_for(pictures: Path, tmp_path: Path) -> None:
     work, elsewhere = tmp_path / "work", tmp_path / "elsewhere"
     for folder in (work, elsewhere):
@@ -300,6 +312,7 @@ def test_relative_root_that_is_not_found_says_where_it_was_looked_for(pictures: 
     assert done.stderr.splitlines()[-1] == line
 
 
+@pytest.mark.process
 def test_config_of_another_version_names_the_remedy(run: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"]["old_option"] = 3
@@ -314,6 +327,7 @@ def test_config_of_another_version_names_the_remedy(run: Path, tmp_path: Path) -
     )
 
 
+@pytest.mark.process
 def test_resume_belongs_to_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text("resume: runs/v3/x\n")
     done = fit("--config", "v3", "--config", "odd.yaml", cwd=tmp_path, code=2)

@@ -277,6 +277,7 @@ def _parent(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.mark.process
 def test_a_fit_that_validated_no_epoch_is_finished(place: Path) -> None:
     point = Point("plain", "pretended_fit", ("--accuracy", "null"))
     assert run_points([point], Path("out"), 1).finished == ["plain"]

@@ -73,6 +73,7 @@ def test_run_without_validation_is_closed(case: str, pictures: Path, tmp_path: P
         assert "Traceback" not in tested.stderr
 
 
+@pytest.mark.process
 def test_last_epoch_without_validation_is_saved_and_said(pictures: Path, tmp_path: Path) -> None:
     words = ("--trainer.max_epochs", 3, "--trainer.check_val_every_n_epoch", 2)
     done = fit(*small(pictures, *words), cwd=tmp_path)
@@ -87,6 +88,7 @@ def test_last_epoch_without_validation_is_saved_and_said(pictures: Path, tmp_pat
     assert (run / "predictions.csv").exists()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -107,6 +109,7 @@ def test_nothing_trained_is_a_refusal(
     assert not list(tmp_path.glob("runs/v3/*")), "no run folder is left behind"
 
 
+@pytest.mark.process
 def test_run_that_trains_no_more_is_closed_again(pictures: Path, tmp_path: Path) -> None:
     fit(*small(pictures), cwd=tmp_path)
     run = only_run(tmp_path)
@@ -117,6 +120,7 @@ def test_run_that_trains_no_more_is_closed_again(pictures: Path, tmp_path: Path)
     assert json.loads((run / "result.json").read_text()) == json.loads(before)
 
 
+@pytest.mark.process
 def test_batches_to_overfit_are_the_same_in_every_epoch(pictures: Path, tmp_path: Path) -> None:
     plain = ("--data.augment.rotation_range", 0, "--data.augment.horizontal_flip", "false")
     plain = (*plain, "--data.augment.zoom_range", 0, "--data.augment.width_shift_range", 0)
@@ -136,12 +140,14 @@ def test_batches_to_overfit_are_the_same_in_every_epoch(pictures: Path, tmp_path
     assert {round(row["accuracy"] * 8, 3) % 1 for row in rows} == {0}
 
 
+@pytest.mark.process
 def test_share_of_the_batches_is_overfitted(pictures: Path, tmp_path: Path) -> None:
     words = ("--trainer.overfit_batches", 0.5, "--data.batch_size", 3, "--data.num_workers", 2)
     fit(*small(pictures, *words), cwd=tmp_path)
     assert len(RunFolder(only_run(tmp_path)).read_metrics()) == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -163,6 +169,7 @@ def test_figure_that_no_epoch_will_have_is_refused_before(
     assert not list(tmp_path.glob("runs/v3/*")), "no run folder is left behind"
 
 
+@pytest.mark.process
 def test_validation_loss_that_is_no_number_stops_the_fit(pictures: Path, tmp_path: Path) -> None:
     # One step leaves finite losses behind it and weights with which nothing is.
     words = ("--model.optimizer", "sgd", "--model.learning_rate", 1e6, "--data.batch_size", 64)
