@@ -114,6 +114,7 @@ def test_layers_behind_a_refused_one_are_not_blamed(tmp_path: Path) -> None:
     assert '"odd": its activation "STCustomDoReFa" has no rule' in said
     assert '"unknown": there is no rule for Unknown' in said
     assert "add" not in said
+    assert "(2 behind them not judged: what they take is not known)" in said
 
 
 @pytest.mark.process

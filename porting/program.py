@@ -188,6 +188,8 @@ class _Builder:
             # What else is said of tensors that are guessed at may be wrong.
             if lies_in_the_layer(str(refusal)) or not _are_guessed(inputs):
                 self.refusals.add(layer.class_name, str(refusal), here)
+            else:
+                self.refusals.pass_over(here)
         if _are_guessed(inputs):
             output = Guessed(output.shape, output.order)
         return Statement(here, layer, call, inputs, piece, None, (output,), never_trains)

@@ -45,15 +45,17 @@ class CannotConvert(UserError):
 
     Args:
         refusals: The layers.
+        unseen: How many layers behind them could not be judged.
 
     Attributes:
-        refusals: The same.
+        refusals: The layers.
     """
 
-    def __init__(self, refusals: Iterable[Refusal]) -> None:
+    def __init__(self, refusals: Iterable[Refusal], unseen: int = 0) -> None:
         self.refusals = tuple(refusals)
         count = sum(len(refusal.layers) for refusal in self.refusals)
         said = f"{count} of the model's layers cannot be converted: {'; '.join(map(str, self.refusals))}"
+        said += f" ({unseen} behind them not judged: what they take is not known)" if unseen else ""
         super().__init__(f"{said}. {remedy_for(self.refusals)}".removesuffix(". "))
 
 
@@ -72,10 +74,15 @@ class Refusals:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._unseen: set[tuple[str, ...]] = set()
 
     def add(self, class_name: str, reason: str, path: Iterable[str]) -> None:
         """Takes in a layer."""
         self._found[shown(class_name), reason][shown("/".join(path))] = None
+
+    def pass_over(self, path: Iterable[str]) -> None:
+        """Takes in a layer of which nothing can be said, since what it takes is not known."""
+        self._unseen.add(tuple(path))
 
     def check(self) -> None:
         """Refuses the model where anything of it was refused.
@@ -84,7 +91,8 @@ class Refusals:
             CannotConvert: Names every such layer.
         """
         if self._found:
-            raise CannotConvert(
+            found = (
                 Refusal(class_name, reason, tuple(layers))
                 for (class_name, reason), layers in self._found.items()
             )
+            raise CannotConvert(found, len(self._unseen))
