@@ -598,13 +598,11 @@ def test_bad_argument_is_one_line(name, profile, arguments, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(
     ("class_name", "config", "profile", "message"),
     [
         ("Lion", {"learning_rate": 0.1}, KERAS3, 'no Keras optimizer "Lion" is known'),
         ("Adam", {"learning_rate": 0.1, "rho": 0.9}, KERAS3, 'Adam has no argument "rho"'),
-        ("Adam", {}, KERAS3, "has no learning_rate"),
         ("Adam", {"learning_rate": {"class_name": "ExponentialDecay"}}, KERAS3, "give a number"),
         ("Adam", {"learning_rate": 0.1, "is_legacy_optimizer": False}, TF24, "not of profile tf2.4"),
         ("Adam", {"learning_rate": 0.1, "use_ema": True}, TF24, "has no use_ema"),

@@ -59,8 +59,9 @@ def test_every_missing_rule_is_told() -> None:
         Layer(name, kind, None, {}) for name, kind in (("a", "Mystery"), ("b", "Other"), ("c", "Mystery"))
     ]
     said = refusal_of(chain(*layers, convolution("last", activation="strange")))
-    assert said.startswith("3 of the model's layers")
-    for name in ('"a", "c"', '"b"'):
+    # An activation without a rule is told behind a layer that nobody knows, too.
+    assert said.startswith("4 of the model's layers")
+    for name in ('"a", "c"', '"b"', '"last"'):
         assert name in said
 
 

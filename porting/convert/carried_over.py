@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from porting.carried_weights import layers_of
-from porting.carry_over.compiled import stated_dtype
-from porting.convert.compiled import Compiled
+from porting.convert.compiled import Compiled, policies
 from porting.convert.conversion import Conversion
 from porting.keras_file.model_config import OPERATION
 from porting.keras_file.problems import shown
@@ -55,21 +54,9 @@ def not_carried_over(conversion: Conversion, compiled: Compiled) -> list[str]:
     """What the file holds and the converted folder does not, a sentence each."""
     program = conversion.program
     found = [f"`{'/'.join(path)}` {note}." for path, piece in layers_of(program) for note in piece.notes]
-    if half := half_precision(conversion):
-        found.append(f"{half}: `model.py` computes in float32 throughout, and so it was compared with Keras.")
+    found += policies(conversion.file)
     why = why_no_training(program)
     return [*found, _no_training(conversion, compiled, why)] if why else [*found, *compiled.left]
-
-
-def half_precision(conversion: Conversion) -> str:
-    """The file's mixed or half precision in words, "The precision mixed_float16"; "" where it has none."""
-    names = {
-        name
-        for _, layer in conversion.file.graph.walk()
-        if (name := stated_dtype(layer.config.get("dtype"))) is not None
-        and name.removeprefix("mixed_") in _HALF
-    }
-    return f"The precision {' and '.join(sorted(map(shown, names)))}" if names else ""
 
 
 def count_layers(program: Program) -> str:

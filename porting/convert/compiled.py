@@ -101,14 +101,13 @@ def compiled_of(conversion: Conversion, profile: Profile) -> Compiled:
         _add_loss(found, conversion, profile)
         _add_optimizer(found, conversion)
         _add_accuracy(found, conversion)
-    found.left += _policies(conversion.file)
     layers = dict(conversion.file.graph.walk())
     for path, _ in layers_of(conversion.program):
         _add_layer(found, conversion, path, layers, profile)
     return found
 
 
-def _policies(file: KerasFile) -> Iterator[str]:
+def policies(file: KerasFile) -> Iterator[str]:
     """The policies of mixed precision, under which Keras computes in another dtype than its weights have."""
     stated = {_policy(layer.config.get("dtype")) for _, layer in file.graph.walk()}
     for policy in sorted(name for name in stated if name.startswith("mixed_")):
@@ -169,15 +168,12 @@ def ends_in(conversion: Conversion) -> str | None:
 def _add_loss(found: Compiled, conversion: Conversion, profile: Profile) -> None:
     assert conversion.file.training is not None
     stated = conversion.file.training.loss
-    if not stated:
-        found.left.append("The loss: compile() was given none. It is an argument of the training.")
-        return
     outputs = len(conversion.program.outputs)
     weights = conversion.file.training.loss_weights
     why = ""
     if outputs > 1:
         why = f"the model has {outputs} outputs"
-    elif stated in (None, [], {}):
+    elif not stated:
         why = "compile() was given none"
     elif weights not in (None, [], [1], [1.0], 1):
         why = f"it is weighted by {shown(weights)}"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lightning_impl.keras_semantics.profile import Profile
 from porting.carried_weights import layers_of
-from porting.convert.carried_over import carried_over, half_precision, not_carried_over, why_no_training
-from porting.convert.compiled import Compiled
+from porting.convert.carried_over import carried_over, not_carried_over, why_no_training
+from porting.convert.compiled import Compiled, policies
 from porting.convert.conversion import Conversion
 from porting.convert.lightning_module import TEMPLATES, required_arguments
 from porting.custom import OwnModule
@@ -60,7 +60,7 @@ def readme(
         plain=plain,
         has_training=not no_training,
         augments=any(augments(layer) for _, layer in file.graph.walk()),
-        half=half_precision(conversion),
+        half=bool(list(policies(file))),
         has_state=compiled.goes_on and not plain and not no_training,
         steps=compiled.optimizer.steps if compiled.goes_on and compiled.optimizer else 0,
         inputs="\n".join(f"{name} = torch.rand({size})" for name, size in zip(names, sizes, strict=True)),
