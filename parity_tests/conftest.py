@@ -169,7 +169,7 @@ def training_traces(keras_installed: None) -> FindTrace:
     """A dozen epochs of every case of training_cases.py, in both profiles and dtypes, recorded in Keras.
 
     Returns:
-        A function of case, profile, dtype and seed (0) that opens the trace.
+        A function of case, profile and dtype that opens the trace.
     """
 
     def prepare(folder: Path) -> None:
@@ -178,13 +178,16 @@ def training_traces(keras_installed: None) -> FindTrace:
         loud = {"x": images[:20], "labels": labels[:20], "x_val": images[20:], "labels_val": labels[20:]}
         np.savez(folder / "loud.npz", **loud)
 
-    shared = ["--out={out}", "--epochs=14", "--at-step=10"]
+    shared = ["--epochs=14", "--at-step=10"]
+    more = {
+        case: [f"--fit={TRAINING_CASES}:{fit}", *words]
+        for fit, (cases, words) in TRAININGS.items()
+        for case in cases
+    }
+    more["small_saturated"] = [f"--fit={TRAINING_CASES}:fit", "--data={out}/loud.npz"]
     groups = [
-        [f"--fit={TRAINING_CASES}:{fit}", *more, *(f"--model={TRAINING_CASES}:{case}" for case in cases)]
-        for fit, (cases, more) in TRAININGS.items()
+        [f"--model={TRAINING_CASES}:{case}", f"--out={{out}}/{case}", *words] for case, words in more.items()
     ]
-    loudly = (f"--fit={TRAINING_CASES}:fit", f"--model={TRAINING_CASES}:small_saturated")
-    groups.append([*loudly, "--data={out}/loud.npz"])
 
     # A precision at a time: the quick tests ask for one alone.
     @cache
@@ -193,9 +196,8 @@ def training_traces(keras_installed: None) -> FindTrace:
         runs = {profile: [[*way, *group] for group in groups] for profile, way in ways.items()}
         return recorded("trainings", "record", runs, prepare)
 
-    def find(name: str, profile: str, dtype: str, seed: int = 0) -> Trace:
-        variant = f"{profile}-{dtype}" + (f"-seed{seed}" if seed else "")
-        return Trace(in_precision(dtype)[profile] / f"training_cases-{name}-{variant}")
+    def find(name: str, profile: str, dtype: str) -> Trace:
+        return Trace(in_precision(dtype)[profile] / name)
 
     return find
 
@@ -288,9 +290,9 @@ def record_at_once(runs: Mapping[str, list[list[str]]], recorder: str = "record"
         recorder: The module of keras_reference.
     """
     children = {profile: _recorder(recorder, arguments) for profile, arguments in runs.items()}
-    for profile, child in children.items():
-        _, errors = child.communicate()
-        if child.returncode:
+    said = {profile: child.communicate()[1] for profile, child in children.items()}
+    for profile, errors in said.items():
+        if children[profile].returncode:
             pytest.fail(f"recording {profile} failed: {errors}", pytrace=False)
 
 

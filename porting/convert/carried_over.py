@@ -13,8 +13,6 @@ from porting.keras_file.problems import shown
 from porting.output_shapes import shape_text
 from porting.program import Program
 
-_HALF = ("float16", "bfloat16")
-
 
 def why_no_training(program: Program) -> str:
     """Why no training can be written for a model; "" where one can."""
