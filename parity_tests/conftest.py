@@ -88,9 +88,6 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     names_a_part = option.keyword or any(Path(word.partition("::")[0]).suffix for word in config.args)
     if option.numprocesses is None and not (names_a_part or option.usepdb or option.collectonly):
         option.numprocesses = min(granted_processors(), MOST_WORKERS)
-    if option.numprocesses and option.dist == "no":
-        # What is costly is made once for the tests that share it.
-        option.dist, option.loadscopereorder = "loadgroup", False
 
 
 # Before pytest-xdist's own, which reads the marks.
