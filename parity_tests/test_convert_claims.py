@@ -163,7 +163,7 @@ def test_half_precision_is_said(run: Run, tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5", functional(vector("given"), dense), {"dense": DENSE_WEIGHTS})
     printed = run(path, tmp_path / "out")
     readme = (tmp_path / "out" / "README.md").read_text()
-    said = "The precision mixed_float16: `model.py` computes in float32 throughout"
+    said = "The policy mixed_float16: model.py computes in float32, in which it was compared"
     assert f"not carried over: {said}" in printed
     assert any(line.startswith(said) for line in not_carried(readme))
 

@@ -56,7 +56,7 @@ def test_affinity_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 # Steps of a net whose threads meet often; whether the extra team comes while others are busy.
-STEPS = """
+STEPS = r"""
 import subprocess, sys, threading, time
 import torch
 from lightning_impl import cpu_sharing
@@ -71,17 +71,22 @@ def has_team():
 def work(seconds, until):
     end = time.monotonic() + seconds
     with torch.inference_mode():
+        result = net(images)
         while time.monotonic() < end and has_team() != until:
             result = net(images)
     return result
 
 alone = work(0.5, until=None)
-others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(int(sys.argv[2]))]
-beside = work(float(sys.argv[3]), until=True)
-found = has_team()
-for other in others:
-    other.kill()
-    other.wait()
+busy = "import time; end = time.monotonic() + 90\nwhile time.monotonic() < end: pass"
+command = [sys.executable, "-c", busy]
+others = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(int(sys.argv[2]))]
+try:
+    beside = work(float(sys.argv[3]), until=True)
+    found = has_team()
+finally:
+    for other in others:
+        other.kill()
+        other.wait()
 print(torch.get_num_threads(), found, torch.equal(alone, beside))
 """
 

@@ -218,7 +218,7 @@ def test_what_is_there_or_missing_is_refused(
         assert done.stderr.count("\n") == 1
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     require_packages("torch-export")
-    with pytest.raises(UserError, match=r'onnx, onnxscript, onnxruntime: pip install ".*\[export\]"'):
+    with pytest.raises(UserError, match=r'onnx, onnxscript, onnxruntime: pip install -e ".*\[export\]"'):
         require_packages("onnx")
 
 

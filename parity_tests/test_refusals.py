@@ -174,6 +174,7 @@ def test_memory_that_is_not_there_is_named() -> None:
         torch.zeros(2).reshape(3)
 
 
+@pytest.mark.process
 def test_package_that_is_no_command_says_which_there_are() -> None:
     done = subprocess.run([sys.executable, "-m", "lightning_impl"], capture_output=True, text=True)
     assert done.returncode == 2

@@ -94,7 +94,10 @@ def test_wrong_statistics_fail(monkeypatch: pytest.MonkeyPatch, profile: str, na
     cases = batch_norms(profile, "float32")
     if name == "momentum":
         cases = [case for case in cases if "momentum" not in case.arguments]
-    assert cases
+    else:
+        # Of one value a channel either variance is 0.
+        cases = [case for case in cases if case.batch != 1]
+    assert len(cases) > 3
     assert min(step_deviation(case, asked, profile, "float32") for case in cases) > 10 * TOLERANCE["float32"]
 
 

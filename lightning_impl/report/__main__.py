@@ -18,6 +18,7 @@ from parity_common.command_errors import UserError, run_command
 from parity_common.home_path import home_path
 from parity_common.one_line_parser import OneLineParser
 from parity_common.run_folder import RunFolder, write_text_atomically
+from parity_common.write_errors import NO_SPACE
 
 ELSEWHERE = "copy the run folder to where you may write, and report the copy"
 
@@ -32,6 +33,9 @@ def writing_in(folder: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in NO_SPACE:
+            # Its line names the very file.
+            raise
         raise UserError(f"cannot write in {folder} ({error.strerror or error}): {remedy}") from error
 
 
