@@ -66,10 +66,10 @@ def test_rule_matches_keras(profile: str, dtype: str, family: str, layer: str) -
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_inspect_says_of_every_case_what_is_done_with_it(
-    folder: Path, tmp_path: Path, profile: str, family: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, profile: str, family: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for case in cases_for(family, profile, "float64"):
-        for path in answers(folder, family, profile, "float64").files(case):
+        for path in answers(family, profile, "float64").files(case):
             try:
                 Port.of(path, profile, "float64")
                 refusal = ""

@@ -44,6 +44,9 @@ def write(keras, case, folder, suffix, dtype):
                 # Keras goes on from the file, too.
                 model = keras.models.load_model(str(path / f"model.{suffix}"))
         losses.append(float(np.ravel(model.train_on_batch(images[step].astype(dtype), labels[step]))[0]))
+    if getattr(model.optimizer, "use_ema", False):
+        # As at the end of fit: the averages for weights.
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     model.save(str(path / f"after.{suffix}"))
     # Keras averages over the calls where the metrics are not reset: the port's are compared by weights.
     return {"losses": np.array(losses[STEPS_BEFORE:])}
