@@ -13,8 +13,8 @@ from porting.program import Program
 HEAD = """\
 # Layers that are carried over
 
-Written by `pytest parity_tests/test_rules.py --write-pages` from the rules (`porting/rules`) and their cases
-(`parity_tests/rule_cases`): do not edit it by hand.
+Written by `pytest parity_tests/test_rules.py -m full --write-pages` from the rules (`porting/rules`)
+and their cases (`parity_tests/rule_cases`): do not edit it by hand.
 
 Each case is a model that Keras builds, gives drawn weights and saves, as `.h5`, `.keras` or both. The file is
 read and carried over without Keras; its output and the gradients of every weight and input are then compared

@@ -76,7 +76,7 @@ def test_page_says_what_was_found(seeded: Seed, request: pytest.FixtureRequest) 
     if request.config.getoption("--write-pages"):
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text, (
-        "run pytest parity_tests/test_differences.py --write-pages"
+        "run pytest parity_tests/test_differences.py -m full --write-pages"
     )
 
 

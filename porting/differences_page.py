@@ -25,7 +25,7 @@ HEAD = """\
 # The differences between Keras and torch
 
 Made from porting/differences.py and from what the tests found
-(`pytest parity_tests/test_differences.py --write-pages`): do not edit it by hand.
+(`pytest parity_tests/test_differences.py -m full --write-pages`): do not edit it by hand.
 
 Keras 3.15 and tf_keras 2.21 (with its legacy optimizers, for TF 2.4), torch 2.15. What was read in a source
 is named with it; what a fault does was measured. Numbers that are missing belong to the reading of model

@@ -284,6 +284,10 @@ def _sized(value: Value) -> tuple[int, ...]:
 
 
 def _is_endless(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_is_endless(each) for each in value.values())
+    if isinstance(value, list | tuple):
+        return any(_is_endless(each) for each in value)
     return isinstance(value, float) and not math.isfinite(value)
 
 

@@ -172,8 +172,10 @@ def schedule_from_keras_config(said: Mapping[str, Any]) -> Schedule:
         said: {"class_name", "config"}, as both generations serialise it.
 
     Raises:
-        UserError: A schedule without a counterpart.
+        UserError: A schedule without a counterpart, or without its class or config.
     """
+    if not isinstance(said.get("config"), Mapping) or not isinstance(said.get("class_name"), str):
+        raise UserError("the learning rate is a schedule without its class_name or config")
     config = {name: value for name, value in said["config"].items() if name != "name"}
     return build_schedule(said["class_name"].rpartition(">")[2], config)
 
