@@ -35,7 +35,7 @@ FULL: dict[str, str] = {
     r"test_keras_file.py::test_(graph|weights|optimizer_state)_match.*\[.*tf2.4": "Keras 3 is quick",
     r"test_augment_keras.py::test_affine_and_flips_match_keras\[.*-200-": "200 images",
     r"test_pretrained.py::test_layer_list_is_read_by_order\[(?!mobilenet)": "other backbones",
-    r"test_final.py::test_(fault_fails|final_matches_keras|weights_go_there)": "the three backbones",
+    r"test_final.py::test_(fault_fails|final_matches_keras|weights_go_there|names_stand_in)": "backbones",
     # Conversion and audit of what was converted.
     r"test_converted_v3.py::test_(converted_v3_climbs|unbiased_variance)": "whole trainings",
     r"test_convert.py::test_command_converts_and_proves\[(?!several)": "one file is quick",
@@ -56,7 +56,7 @@ FULL: dict[str, str] = {
     r"test_fit.py::test_(config_is_read_alike|schedule_of_a_config|callbacks_of_a_config|killed_fit)": "fits",
     r"test_averaged_weights.py::": "fits",
     r"test_run_folder_use.py::test_(home_folder|changed_settings|.*stopped_again)": "fits",
-    r"test_batches.py::test_two_processes_train_as_one": "processes",
+    r"test_batches.py::test_(two_processes_train_as_one|pixels_hang_on)": "processes",
     r"test_expand_and_preview.py::test_expand_goes_on_where_it_stopped": "processes",
     r"test_record.py::test_refused_models_are_one_line": "processes",
     r"test_data_rung.py::test_bad_input_of_the_recorder_is_one_line": "processes",
