@@ -65,7 +65,7 @@ def _listed(refusals: tuple[Refusal, ...]) -> str:
     listed = str(refusals[0])
     for place, refusal in enumerate(refusals[1:], 1):
         if len(listed) + len(str(refusal)) > LONGEST_LIST:
-            return f"{listed}; and {len(refusals) - place} more reasons, which python -m porting inspect lists"
+            return f"{listed}; and {len(refusals) - place} more, which python -m porting inspect lists"
         listed += f"; {refusal}"
     return listed
 
