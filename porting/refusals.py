@@ -38,6 +38,9 @@ class Refusal:
 
     def __str__(self) -> str:
         named = ", ".join(f'"{layer}"' for layer in self.layers)
+        if len(named) > LONGEST_LIST // 2:
+            kept = named[: LONGEST_LIST // 2].rpartition(", ")[0]
+            named = f"{kept} and {len(self.layers) - kept.count(', ') - 1} more"
         return f"{self.class_name} {named}: {self.reason}"
 
 
