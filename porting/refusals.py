@@ -13,7 +13,7 @@ from porting.keras_file.problems import shown
 
 WITHOUT_RULE = "there is no rule for "
 """How a reason begins that is the layer's class, or the function that it calls."""
-LONGEST_LIST = 2400
+LONGEST_LIST, LONGEST_REASON = 2400, 600
 
 
 def lies_in_the_layer(reason: str) -> bool:
@@ -92,6 +92,8 @@ class Refusals:
 
     def add(self, class_name: str, reason: str, path: Iterable[str]) -> None:
         """Takes in a layer."""
+        # A reason may quote what a damaged file says at any length.
+        reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
         self._found[shown(class_name), reason][shown("/".join(path))] = None
 
     def pass_over(self, path: Iterable[str]) -> None:
