@@ -185,9 +185,9 @@ class EpochLog(Callback):
 
 
 class StopOnNonFiniteLoss(Callback):
-    """Ends a training whose loss is no number, naming the step; nothing after it could be learned.
+    """Ends a training whose loss is not finite, naming the step; nothing after it could be learned.
 
-    A validation loss that is none ends it, too: the weights are no good, whatever the training loss says.
+    A validation loss that is not ends it, too: the weights are no good, whatever the training loss says.
     """
 
     def on_train_batch_end(

@@ -26,7 +26,7 @@ KEPT = REPOSITORY / ".pytest_cache" / "keras"
 ASK_ANEW = "PARITY_TESTS_ASK_ANEW"
 DAYS_KEPT = 14
 PACKAGES = ("tensorflow", "keras", "tf_keras", "keras-preprocessing", "numpy", "h5py", "pillow", "scipy")
-# What chooses between kernels, and so decides the last bits.
+# What chooses between kernels, and so decides the rounding noise.
 VARIABLES = ("ONEDNN_", "DNNL_", "TF_", "OMP_", "MKL_", "OPENBLAS_", "KERAS_")
 
 

@@ -13,7 +13,7 @@ from porting.keras_file.problems import shown
 
 WITHOUT_RULE = "there is no rule for "
 """How a reason begins that is the layer's class, or the function that it calls."""
-LONGEST_LIST, LONGEST_REASON = 2400, 600
+LONGEST_REASON = 600
 
 
 def lies_in_the_layer(reason: str) -> bool:
@@ -38,9 +38,6 @@ class Refusal:
 
     def __str__(self) -> str:
         named = ", ".join(f'"{layer}"' for layer in self.layers)
-        if len(named) > LONGEST_LIST // 2:
-            kept = named[: LONGEST_LIST // 2].rpartition(", ")[0]
-            named = f"{kept} and {len(self.layers) - kept.count(', ') - 1} more"
         return f"{self.class_name} {named}: {self.reason}"
 
 
@@ -58,19 +55,9 @@ class CannotConvert(UserError):
     def __init__(self, refusals: Iterable[Refusal], unseen: int = 0) -> None:
         self.refusals = tuple(refusals)
         count = sum(len(refusal.layers) for refusal in self.refusals)
-        said = f"{count} of the model's layers cannot be converted: {_listed(self.refusals)}"
+        said = f"{count} of the model's layers cannot be converted: {'; '.join(map(str, self.refusals))}"
         said += f" ({unseen} behind them not judged: what they take is not known)" if unseen else ""
         super().__init__(f"{said}. {remedy_for(self.refusals)}".removesuffix(". "))
-
-
-def _listed(refusals: tuple[Refusal, ...]) -> str:
-    """The refusals in a line of readable length; `inspect` lists those that are left out."""
-    listed = str(refusals[0])
-    for place, refusal in enumerate(refusals[1:], 1):
-        if len(listed) + len(str(refusal)) > LONGEST_LIST:
-            return f"{listed}; and {len(refusals) - place} more, which python -m porting inspect lists"
-        listed += f"; {refusal}"
-    return listed
 
 
 def remedy_for(refusals: Iterable[Refusal]) -> str:

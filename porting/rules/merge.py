@@ -56,7 +56,7 @@ def scaled_sum(site: Site) -> Piece:
     """CustomScaleLayer of keras.applications' InceptionResNetV2: a tensor and a part of another."""
     scale = site.stated("scale")
     if type(scale) not in (int, float):
-        raise Refused(f"scale={shown(scale)} is no number")
+        raise Refused(f"scale={shown(scale)} is not a number")
     return elementwise(lambda places: f"{places[0]} + {places[1]} * {scale!r}", 2)(site)
 
 
