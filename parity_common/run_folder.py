@@ -268,10 +268,7 @@ class RunFolder:
 
     def write_result(self, result: dict) -> None:
         """result.json, after every other file of data: its presence says that the run finished."""
-        text = json.dumps(result, indent=2) + "\n"
-        write_run_file(
-            self.path / "result.json", lambda temporary: temporary.write_text(text, encoding="utf-8")
-        )
+        self._write_text("result.json", json.dumps(result, indent=2) + "\n")
 
 
 def _numbers(row: dict[str, str]) -> dict:
