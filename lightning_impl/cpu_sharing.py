@@ -27,8 +27,8 @@ import torch
 from parity_common.processors import granted_processors
 
 SECONDS_BETWEEN_LOOKS = 0.25
-# Of the time between two looks, how long the thread that queues longest has queued. Measured with v3's step on
-# two cores: 0.05 at most alone; beside one busy process 0.37 to 0.49, with the extra team 0.34 to 0.43.
+# Of the time between two looks, how long the thread that queues longest has queued. Measured with v3's step
+# on two cores: 0.05 at most alone; beside one busy process 0.37 to 0.49, with the extra team 0.34 to 0.43.
 BUSY = 0.2
 IDLE = 0.1
 LOOKS_UNTIL_IDLE = 8

@@ -48,10 +48,11 @@ def test_answer_is_kept_for_the_same_question_alone(made: list[Path]) -> None:
 
 
 def test_variable_asks_anew(made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.keep("question", {}, made.append)
     monkeypatch.setenv(kept.ASK_ANEW, "1")
     for _ in range(2):
         kept.keep("question", {}, made.append)
-    assert len(made) == 2
+    assert len(made) == 3
 
 
 def test_other_source_is_another_question(made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
