@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from parity_common.command_errors import UserError, did_you_mean
+from parity_common.extras import how_to_install
 from parity_common.setting_habits import HABITS
 
 LONGEST_LINE = 300
@@ -26,14 +27,14 @@ CHOICES = re.compile(r"Literal\[(?P<choices>[^\]]*)\]")
 RESTRICTION = re.compile(r"does not conform to restriction v\s*(?P<rule>[^\n]+)")
 # What is wrong with a class that is given by its name.
 CLASS_PROBLEM = re.compile(r"Problem with given class_path '(?P<path>[^']+)':\s*(?P<problem>[^\n]+)")
-# Lightning's loggers: the modules of which one must be there, and what pip calls it.
+# Lightning's loggers: the modules of which one must be there, and how it is installed.
 LOGGER_PACKAGES = {
-    "WandbLogger": (("wandb",), "wandb"),
-    "MLFlowLogger": (("mlflow",), "mlflow"),
-    "TensorBoardLogger": (("tensorboard", "tensorboardX"), '"keras-lightning-parity[tensorboard]"'),
-    "CometLogger": (("comet_ml",), "comet-ml"),
-    "NeptuneLogger": (("neptune",), "neptune"),
-    "LitLogger": (("litlogger",), "litlogger"),
+    "WandbLogger": (("wandb",), "pip install wandb"),
+    "MLFlowLogger": (("mlflow",), "pip install mlflow"),
+    "TensorBoardLogger": (("tensorboard", "tensorboardX"), how_to_install("tensorboard")),
+    "CometLogger": (("comet_ml",), "pip install comet-ml"),
+    "NeptuneLogger": (("neptune",), "pip install neptune"),
+    "LitLogger": (("litlogger",), "pip install litlogger"),
 }
 WANTED = {
     "PositiveInt": "a whole number above 0",
@@ -77,9 +78,9 @@ def explain(error: Exception, known_keys: Iterable[str]) -> str:
 
 def missing_package(text: str) -> str:
     """What to install for the logger that an error is about; empty where it is about none, or it is there."""
-    for name, (modules, wanted) in LOGGER_PACKAGES.items():
+    for name, (modules, command) in LOGGER_PACKAGES.items():
         if name in text and not any(importlib.util.find_spec(module) for module in modules):
-            return f"trainer.logger {name} needs a package that is not installed: pip install {wanted}"
+            return f"trainer.logger {name} needs a package that is not installed: {command}"
     return ""
 
 

@@ -16,6 +16,9 @@ FULL: dict[str, str] = {
     ),
     # Grids: one generation or one precision is quick.
     r"test_rules.py::test_rule_matches_keras\[(?!keras3-float64-)": "the other generation, and float32",
+    r"test_rules.py::test_rule_matches_keras\[.*-(recurrent|attention|wrapper|embedding|image|channels_first)": (
+        "rarer families"
+    ),
     r"test_rules.py::test_every_rule_is_proven_and_the_page_says_so": "asks for all of the grid",
     r"test_training_rungs.py::test_training_matches_keras\[.*-float32\]": "float64 is quick",
     r"test_training_rungs.py::test_a_scheduler_gives_the_port_its_rates\[keras3\]": "tf2.4 is quick",
@@ -35,13 +38,14 @@ FULL: dict[str, str] = {
     r"test_keras_file.py::test_(graph|weights|optimizer_state)_match.*\[.*tf2.4": "Keras 3 is quick",
     r"test_augment_keras.py::test_affine_and_flips_match_keras\[.*-200-": "200 images",
     r"test_pretrained.py::test_layer_list_is_read_by_order\[(?!mobilenet)": "other backbones",
-    r"test_final.py::test_(fault_fails|final_matches_keras|weights_go_there|names_stand_in)": "backbones",
+    r"test_final.py::test_(fault_fails|final_matches|weights_go|names_stand_in|stages_train)": "backbones",
     # Conversion and audit of what was converted.
     r"test_converted_v3.py::test_(converted_v3_climbs|unbiased_variance)": "whole trainings",
     r"test_convert.py::test_command_converts_and_proves\[(?!several)": "one file is quick",
     r"test_convert.py::test_(types_hold|any_file_name|training_goes_on_in_float32|second_run)": "every case",
     r"test_convert.py::test_(every_part_of_the|source_is_formatted|custom_functions)": "every case",
     r"test_convert.py::test_training_goes_on_as_in_keras\[(?!.*-keras3)": "Keras 3 is quick",
+    r"test_convert_claims.py::test_files_have_the_mode": "every command that writes",
     r"test_convert_between.py::": "optimizers of TF 2.11 to 2.15",
     r"test_audit_converted.py::": "audits of converted nets, and edits of every kind",
     r"test_older_files.py::": "files of TF 2.0 to 2.14",
@@ -55,6 +59,8 @@ FULL: dict[str, str] = {
     r"test_resume.py::test_(interrupted_fit|each_part|signal_to_the_workers|fit_stopped_twice)": "fits",
     r"test_fit.py::test_(config_is_read_alike|schedule_of_a_config|callbacks_of_a_config|killed_fit)": "fits",
     r"test_averaged_weights.py::": "fits",
+    r"test_final_fit.py::test_final_trains_on_the_stand_in": "fits",
+    r"test_(fit|keras_fit).py::test_bad_(value|input)_is_one_line": "processes",
     r"test_run_folder_use.py::test_(home_folder|changed_settings|.*stopped_again)": "fits",
     r"test_batches.py::test_(two_processes_train_as_one|pixels_hang_on)": "processes",
     r"test_expand_and_preview.py::test_expand_goes_on_where_it_stopped": "processes",

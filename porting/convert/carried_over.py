@@ -77,9 +77,8 @@ def _no_training(conversion: Conversion, compiled: Compiled, why: str) -> str:
     if training is not None:
         if training.optimizer is not None:
             steps = compiled.optimizer.steps if compiled.optimizer is not None and compiled.goes_on else 0
-            held.append(
-                f"the optimizer {shown(training.optimizer)}{f' after {steps} steps' if steps else ''}"
-            )
+            after = f" after {_counted(steps, 'step')}" if steps else ""
+            held.append(f"the optimizer {shown(training.optimizer)}{after}")
         if names := list(_names(training.loss)):
             held.append(f"the loss {shown(', '.join(names))}")
     if compiled.regularizers or compiled.constraints:
