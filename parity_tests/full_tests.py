@@ -16,7 +16,7 @@ FULL: dict[str, str] = {
     ),
     # Grids: one generation or one precision is quick.
     r"test_rules.py::test_rule_matches_keras\[(?!keras3-float64-)": "the other generation, and float32",
-    r"test_rules.py::test_rule_matches_keras\[.*-(recurrent|attention|wrapper|embedding|image|channels_first)": (
+    r"test_rules.py::test_rule_matches_keras\[.*-(recurrent|attention|wrapper|embedding|image|channels)": (
         "rarer families"
     ),
     r"test_rules.py::test_every_rule_is_proven_and_the_page_says_so": "asks for all of the grid",
