@@ -14,7 +14,7 @@ from parity_tests.full_tests import is_full
 OTHER_KINDS = ("keras", "process", "full", "fuzz", "lockstep", "bands", "final", "applications")
 # Fixtures that ask Keras, and those that start processes.
 KERAS_FIXTURES = ("keras_installed", "traces", "training_traces", "data_traces", "keras_files", "converted")
-PROCESS_FIXTURES = ("trained_run",)
+PROCESS_FIXTURES = ("trained_run", "drawn")
 ASKED_KERAS = "parity_tests.ask_keras"
 """The audit event of keras_oracle.ask_keras."""
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system")
