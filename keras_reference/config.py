@@ -51,7 +51,9 @@ class ModelSettings:
     learning_rate: float = setting(0.001, "per step, above 0; a schedule's initial_learning_rate")
     optimizer_arguments: dict[str, Any] | None = setting(None, "more of the optimizer's, such as clipnorm")
     arch_arguments: dict[str, Any] | None = setting(None, "the architecture's own arguments, by name")
-    weights: str = setting("none", "final's before the training: none, keras-imagenet, or a Keras file")
+    weights: str = setting(
+        "none", "final's before the training: none, package, keras-imagenet, or a Keras file"
+    )
     fine_tune: dict[str, Any] | None = setting(
         None, "final's second stage: unfreeze_from, start_epoch, learning_rate; null trains all at once"
     )
@@ -80,6 +82,7 @@ class DataSettings:
     cache: Literal["auto", "disk", "memory", "device"] = setting(
         "auto", "of the Lightning side; no effect here"
     )
+    cache_features: bool = setting(True, "of the Lightning side; no effect here")
     cache_dir: str | None = setting(None, "where the stand-in set lies; null: the user's cache folder")
     num_workers: int = setting(0, "of the Lightning side; no effect here")
 

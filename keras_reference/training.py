@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +16,11 @@ from keras_reference.config import OPTIMIZERS, ModelSettings
 from keras_reference.data import Part
 from keras_reference.models import BUILDERS, final
 from keras_reference.record_file import layers_in, take_up_weights
+from keras_reference.torch_file import read_tensors
 from parity_common.command_errors import EXIT_FAILED, Stopped, UserError, did_you_mean
+from parity_common.efficientnet import package_names
 from parity_common.fine_tune_settings import OUT_OF_REACH, fine_tune_of
+from parity_common.installed_weights import INSTALLED, PACKAGE, installed_weights_file
 
 
 def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_size: tuple[int, int]) -> Any:
@@ -32,6 +35,9 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
     own = dict(settings.arch_arguments or {})
     if settings.weights == "keras-imagenet":
         own["weights"] = "imagenet"
+    if settings.weights == PACKAGE:
+        # Found missing before the net is built.
+        installed_weights_file(own.get("backbone", "efficientnet_b0"))
     try:
         model = BUILDERS[settings.arch](keras, classes, image_size, **own)
     except UserError:
@@ -46,7 +52,9 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
         ) from error
     if settings.arch == "final" and settings.weights == "none":
         print(OUT_OF_REACH)
-    if settings.weights not in ("none", "keras-imagenet"):
+    if settings.weights == PACKAGE:
+        load_package_weights(model, own.get("backbone", "efficientnet_b0"))
+    elif settings.weights not in ("none", "keras-imagenet"):
         load_weights(keras, model, settings.weights)
     fine_tune = fine_tune_of(settings.fine_tune)
     if fine_tune is not None:
@@ -91,6 +99,33 @@ def second_stage(
         compile_model(keras, model, settings, fine_tune.learning_rate)
 
     return fine_tune.start_epoch, enter
+
+
+def load_package_weights(model: Any, backbone: str) -> None:
+    """Gives a final the weights of an installed package, without its classifier.
+
+    Raises:
+        UserError: The package is missing, or its file is another net's.
+    """
+    path = installed_weights_file(backbone)
+    try:
+        tensors = read_tensors(path)
+        for name, theirs in package_names().items():
+            layer = model.get_layer(name)
+            layer.set_weights(_of_torch(layer, theirs, tensors))
+    except (ValueError, KeyError) as error:
+        raise UserError(f"model.weights package: {path}: {error}") from error
+    print(f"weights of {path.name}, of the package {INSTALLED[backbone].distribution}")
+
+
+def _of_torch(layer: Any, name: str, tensors: Mapping[str, NDArray]) -> list[NDArray]:
+    """A torch layer's arrays, in the order and with the axes of Keras's."""
+    kind = type(layer).__name__
+    if kind == "BatchNormalization":
+        return [tensors[f"{name}.{each}"] for each in ("weight", "bias", "running_mean", "running_var")]
+    # (out, in, height, width) to (height, width, in, out); a depthwise kernel's outputs are Keras's inputs.
+    axes = (2, 3, 0, 1) if kind == "DepthwiseConv2D" else (2, 3, 1, 0)
+    return [tensors[f"{name}.weight"].transpose(axes)]
 
 
 def load_weights(keras: ModuleType, model: Any, path: str) -> None:

@@ -27,6 +27,7 @@ from lightning_impl.callbacks import (
     last_checkpoint,
 )
 from lightning_impl.data.datamodule import ImageData
+from lightning_impl.frozen_features import FrozenFeatures
 from lightning_impl.keras_semantics.callbacks import callbacks_from_keras
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.module import Classifier
@@ -170,6 +171,7 @@ class FitCLI(LightningCLI):
         self.start = RunStart(run, text, is_new)
         callbacks = [
             self.start,
+            FrozenFeatures(),
             EpochLog(run),
             AveragedWeights(run),
             *self.keras_callbacks,

@@ -32,7 +32,8 @@ metrics.csv, predictions.csv, best and last checkpoint.
   -c, --config NAME        one of: {names}; or a YAML file. Later ones win.
   --seed_everything N      start weights, dropout and batch order
   --model.arch v3          v1 | v2 | v3 | final (transfer learning) | plain
-  --model.weights none     final's: keras-imagenet | torchvision-imagenet | PATH of a Keras file or checkpoint
+  --model.weights none     final's: package | keras-imagenet | torchvision-imagenet | PATH of a Keras file
+                           or checkpoint
   --model.profile tf2.4    whose rules hold: tf2.4 | keras3
   --model.optimizer nadam  adam | nadam | rmsprop | sgd, Keras's defaults
   --model.learning_rate R

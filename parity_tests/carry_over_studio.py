@@ -79,6 +79,7 @@ CASES: dict[str, Case] = {
 }
 FIRST_TRAINED = {
     "efficientnet_b0": "block7a_expand_conv",
+    "efficientnet_lite0": "block7a_expand_conv",
     "mobilenet_v2": "block_16_expand",
     "resnet50": "conv5_block3_3_conv",
 }

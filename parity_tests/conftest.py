@@ -60,7 +60,15 @@ LONGEST_GROUPS = (
     "training_traces",
     *(
         f"parity_tests/test_{name}.py"
-        for name in ("porting_guide", "rules", "convert", "optimizers", "bands")
+        for name in (
+            "porting_guide",
+            "keras_file_fuzz",
+            "audit_converted",
+            "rules",
+            "convert",
+            "optimizers",
+            "bands",
+        )
     ),
 )
 

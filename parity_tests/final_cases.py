@@ -16,6 +16,7 @@ SIZES = {"small": (66, 47), "odd": (97, 131), "own": (224, 224)}
 # From where the second stage trains.
 FIRST_TRAINED = {
     "efficientnet_b0": "block7a_expand_conv",
+    "efficientnet_lite0": "block7a_expand_conv",
     "mobilenet_v2": "block_16_expand",
     "resnet50": "conv5_block3_3_conv",
 }

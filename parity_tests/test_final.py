@@ -1,4 +1,4 @@
-"""final's three backbones up rungs 1 to 3, faults that must fail there, stages, and names as data."""
+"""final's backbones up rungs 1 to 3, faults that must fail there, stages, and names as data."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ BACKBONES = tuple(FIRST_TRAINED)
 # One of each in the quick suite; all of them under the marker (test_final_rungs.py).
 QUICK = {
     "efficientnet_b0": ("keras3", "float64"),
+    "efficientnet_lite0": ("tf2.4", "float64"),
     "mobilenet_v2": ("tf2.4", "float32"),
     "resnet50": ("tf2.4", "float64"),
 }
 LARGEST_RESIDUAL = {"float64": 1e-9, "float32": 5e-5}
-# Of keras.applications without top, trained and not, as its documentation counts them; then the head of 30.
+# Of keras.applications without top, trained and not, as its documentation counts them; what the head reads.
 PARAMETERS = {
     "efficientnet_b0": (4_007_548, 42_023, 1280),
+    # 3,451,454 with a head of 30.
+    "efficientnet_lite0": (3_371_008, 42_016, 1280),
     "mobilenet_v2": (2_223_872, 34_112, 1280),
     "resnet50": (23_534_592, 53_120, 2048),
 }
@@ -43,7 +46,7 @@ Climbed = Callable[[str], list[RungResult]]
 
 @pytest.fixture(scope="module")
 def final_traces(keras_installed: None, tmp_path_factory: pytest.TempPathFactory) -> FindTrace:
-    """The three backbones at 66 x 47, recorded in Keras."""
+    """The backbones at 66 x 47, recorded in Keras."""
     folder = tmp_path_factory.mktemp("final")
     runs: dict[str, list[list[str]]] = {}
     for backbone, (profile, dtype) in QUICK.items():
@@ -155,7 +158,32 @@ def not_preprocessed(case: Case) -> None:
     case.module.backbone.preprocessing = nn.Identity()  # type: ignore[union-attr]
 
 
+def silu(case: Case) -> None:
+    case.module.backbone.stem_activation = nn.SiLU()  # type: ignore[union-attr]
+
+
+def unlimited_relu(case: Case) -> None:
+    case.module.backbone.stem_activation = nn.ReLU()  # type: ignore[union-attr]
+
+
+def default_epsilon(case: Case) -> None:
+    case.module.get_submodule("backbone.stem_bn").epsilon = 1e-5
+
+
+def evenly_padded(case: Case) -> None:
+    filtered: Any = case.module.get_submodule("backbone.blocks.block2a.dwconv")
+    filtered.forward = lambda features: nn.functional.conv2d(
+        features, filtered.weight, stride=2, padding=1, groups=filtered.groups
+    )
+
+
 FAULTS = [
+    ("efficientnet_lite0", not_preprocessed, "forward", "preprocessing"),
+    # Few values of the stem are above 6, and none of them among those that the trace keeps.
+    ("efficientnet_lite0", unlimited_relu, "forward", "block1a_project_conv"),
+    ("efficientnet_lite0", silu, "forward", "stem_activation"),
+    ("efficientnet_lite0", default_epsilon, "forward", "stem_bn"),
+    ("efficientnet_lite0", evenly_padded, "forward", "block2a_dwconv"),
     ("efficientnet_b0", symmetric_padding_layer, "structure", "stem_conv_pad"),
     ("efficientnet_b0", not_normalised, "structure", "normalization"),
     ("efficientnet_b0", not_rescaled, "forward", "rescaling"),
@@ -200,6 +228,12 @@ def test_frozen_layers_stay_and_the_head_learns() -> None:
     [
         ({"backbone": "efficientnet_b1"}, 'no backbone "efficientnet_b1" .did you mean "efficientnet_b0"'),
         ({"dropout": 1.0}, "dropout is 1.0: give a share from 0 up to 1"),
+        ({"dropout": "half"}, "dropout is 'half': give a share from 0 up to 1"),
+        ({"drop_connect_rate": -0.1}, "drop_connect_rate is -0.1: give a share from 0 up to 1"),
+        (
+            {"backbone": "resnet50", "drop_connect_rate": 0.1},
+            "resnet50 drops no branches: leave drop_connect_rate out",
+        ),
         ({"preprocessing": "caffe"}, 'no preprocessing "caffe": one of keras'),
     ],
 )

@@ -1,4 +1,4 @@
-"""final's three backbones on every rung, in both generations: sizes, stages of a fine-tuning, lockstep.
+"""final's backbones on every rung, in both generations: sizes, stages of a fine-tuning, lockstep.
 
 Minutes on one core: `pytest -m final`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import DTYPES, PROFILES, REPOSITORY, record_at_once
 
-from lightning_impl.keras_semantics.layers import BatchNorm
+from lightning_impl.keras_semantics.layers import BatchNorm, DropoutPerImage
 from lightning_impl.keras_semantics.profile import Profile
 from lightning_impl.models.final import Final
 from parity_tests.final_cases import FIRST_TRAINED, STAGES
@@ -116,13 +116,16 @@ def left_in_training_mode(case: Case) -> None:
 
 def dropout_in_evaluation_mode(case: Case) -> None:
     for module in case.module.modules():
-        if hasattr(module, "stochastic_depth"):
-            dropout: Any = module.stochastic_depth.eval()
+        if isinstance(module, DropoutPerImage):
+            dropout: Any = module.eval()
             dropout.train = lambda mode=True, dropout=dropout: dropout
 
 
+@pytest.mark.parametrize("backbone", ["efficientnet_b0", "efficientnet_lite0"])
 @pytest.mark.parametrize("fault", [left_in_training_mode, dropout_in_evaluation_mode])
-def test_wrongly_frozen_part_fails_its_rung(record: Record, fault: Callable[[Case], None]) -> None:
-    trace = train(record, "efficientnet_b0", "first", "keras3")
-    last = climb(trace, staged("efficientnet_b0", "first"), fault)[-1]
+def test_wrongly_frozen_part_fails_its_rung(
+    record: Record, fault: Callable[[Case], None], backbone: str
+) -> None:
+    trace = train(record, backbone, "first", "keras3")
+    last = climb(trace, staged(backbone, "first"), fault)[-1]
     assert (last.holds, last.name) == (False, "state"), last.fault

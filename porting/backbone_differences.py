@@ -36,7 +36,8 @@ BACKBONE_DIFFERENCES = (
         "D48",
         "What a pretrained net reads",
         "Each net its own: EfficientNet 0-255 with layers for the rest inside, MobileNetV2 x / 127.5 - 1, "
-        "ResNet50 blue first and means of 103.939, 116.779, 123.68 taken away.",
+        "EfficientNet-Lite0 (x - 127) / 128, ResNet50 blue first and means of 103.939, 116.779, 123.68 taken "
+        "away.",
         "torchvision's nets all read (x / 255 - mean) / deviation, red first, done by the data.",
         "keras_semantics.preprocessing, inside the net: the data gives 0-255",
         "keras applications/imagenet_utils.py, `preprocess_input`; applications/efficientnet.py",

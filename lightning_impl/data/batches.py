@@ -70,6 +70,8 @@ class CachedImages(Dataset):
         self.labels = np.asarray(labels, dtype=np.int64)
         self.places = np.asarray(places, dtype=np.int64)
         self.augment = augment
+        # Before this epoch a batch has no images from here, but features, see ImageData.use_features.
+        self.images_from = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -82,7 +84,7 @@ class CachedImages(Dataset):
         """One batch: images `(B, H, W, 3)`, labels `(B,)` int64, and what was picked."""
         rows = self.rows(picks)
         labels = torch.from_numpy(self.labels[rows])
-        if self.images is None:
+        if self.images is None or picks.epoch < self.images_from:
             return None, labels, picks
         images = self.images[rows]
         return (

@@ -79,7 +79,9 @@ class ImageData(LightningDataModule):
         augment_on: workers, one image after the other; device, a batch at once where the net is; or auto.
         cache: Where decoded images lie during a fit: disk, memory, device; or auto.
         num_workers: Processes that fetch batches; 0 fetches in the training process.
-        cache_dir: Where decoded images and the stand-in set lie. None: the user's cache folder.
+        cache_features: Whether the first stage of a fine-tuning runs the frozen backbone once over the
+            images, where nothing is drawn at random before the head, and keeps what it gives.
+        cache_dir: Where decoded images, features and the stand-in set lie. None: the user's cache folder.
         seed: Decides batch order and augmentation; the command line links it to seed_everything.
         profile: Whose ImageDataGenerator; the command line links it to model.profile.
 
@@ -104,6 +106,7 @@ class ImageData(LightningDataModule):
         augment_on: AugmentOn = "auto",
         cache: Cache = "auto",
         num_workers: int = 0,
+        cache_features: bool = True,
         cache_dir: str | None = None,
         seed: int = 0,
         profile: str = "tf2.4",
@@ -157,6 +160,7 @@ class ImageData(LightningDataModule):
         self.expand_mode = expand_mode
         self.augment_on = augment_on
         self.cache = cache
+        self.cache_features = cache_features
         self.num_workers = num_workers
         self.seed = seed
         self.profile = PROFILES[profile]
@@ -166,6 +170,7 @@ class ImageData(LightningDataModule):
         self.augmenter: Augmenter | None = None
         self.choices: dict[str, Choice] = {}
         self.on_device: Tensor | None = None
+        self.features: NDArray | None = None
         self.loaders: list[DataLoader] = []
         # At its exit Python asks workers to end with a signal that they ignore, and would wait for ever. This
         # comes before it closes their queues, which is of priority 10.
@@ -279,9 +284,23 @@ class ImageData(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.validation, self._in_order(self._shard))
 
+    def use_features(self, features: NDArray | None, until_epoch: int) -> None:
+        """Gives batches features instead of images in the first epochs of a fit.
+
+        Args:
+            features: `(N, C)`, a row for each image of the index; None: images from the start.
+            until_epoch: The first epoch of images.
+        """
+        self.features = features
+        for part in (self.training, self.validation):
+            part.images_from = until_epoch
+
     def validation_in_one_process(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """All of the validation images and labels, in order, in batches on a device."""
-        for images, labels, picks in self._loader(self.validation, self._in_order(Shard())):
+        batches = self._in_order(Shard())
+        # Of images, whatever net they are for.
+        batches.start_at(self.validation.images_from, 0)
+        for images, labels, picks in self._loader(self.validation, batches):
             yield self.finish((None if images is None else images.to(device), labels.to(device), picks))
 
     def on_after_batch_transfer(self, batch: Fetched | Tensor, dataloader_idx: int) -> Any:
@@ -296,6 +315,8 @@ class ImageData(LightningDataModule):
         """
         images, labels, picks = batch
         part = self.training if picks.is_training else self.validation
+        if self.features is not None and picks.epoch < part.images_from:
+            return torch.from_numpy(self.features[part.rows(picks)]).to(labels.device), labels
         if images is None:
             assert self.on_device is not None
             images = self.on_device[torch.from_numpy(part.rows(picks)).to(self.on_device.device)]

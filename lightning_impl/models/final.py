@@ -10,13 +10,17 @@ from lightning_impl.keras_semantics.pooling import GlobalAveragePool2d
 from lightning_impl.keras_semantics.profile import TF24, Profile
 from lightning_impl.models.backbones import BACKBONES
 from parity_common.command_errors import UserError, did_you_mean
+from parity_common.final_arguments import check_shares
 
 PREPROCESSING = ("keras", "keras-imagenet", "torchvision")
 """As keras.applications has it without weights, with weights="imagenet", or as torchvision has it."""
 
 
+DEFAULT_BACKBONE = "efficientnet_b0"
+
+
 class Final(nn.Module):
-    """A backbone of keras.applications, global average pooling, dropout, and a dense layer.
+    """One of BACKBONES, global average pooling, dropout, and a dense layer.
 
     Args:
         classes: How many.
@@ -25,13 +29,16 @@ class Final(nn.Module):
         backbone: One of BACKBONES.
         dropout: In [0, 1): before the dense layer.
         preprocessing: What the backbone reads, one of PREPROCESSING.
+        drop_connect_rate: In [0, 1): an EfficientNet's, how often its last residual branch is dropped in
+            training, those before it in proportion. None: 0.2.
 
     Attributes:
         keras_names: Keras's names of the backbone's layers, in Keras's order, to the modules here. Those
             after it bear Keras's names themselves.
 
     Raises:
-        UserError: An unknown backbone or preprocessing, or a dropout out of range.
+        UserError: An unknown backbone or preprocessing, a share out of range, or a drop_connect_rate of a
+            backbone that drops no branches.
     """
 
     smallest_side = 32
@@ -41,9 +48,10 @@ class Final(nn.Module):
         classes: int = 30,
         image_size: tuple[int, int] = (224, 224),
         profile: Profile = TF24,
-        backbone: str = "efficientnet_b0",
+        backbone: str = DEFAULT_BACKBONE,
         dropout: float = 0.2,
         preprocessing: str = "keras",
+        drop_connect_rate: float | None = None,
     ) -> None:
         super().__init__()
         if backbone not in BACKBONES:
@@ -51,13 +59,13 @@ class Final(nn.Module):
                 f'model.arch_arguments: no backbone "{backbone}"{did_you_mean(backbone, BACKBONES)}: '
                 f"one of {', '.join(BACKBONES)}"
             )
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.arch_arguments: dropout is {dropout}: give a share from 0 up to 1")
+        check_shares(backbone, BACKBONES[backbone].has_stochastic_depth, dropout, drop_connect_rate)
         if preprocessing not in PREPROCESSING:
             raise UserError(
                 f'model.arch_arguments: no preprocessing "{preprocessing}": one of {", ".join(PREPROCESSING)}'
             )
-        self.backbone = BACKBONES[backbone](profile, preprocessing)
+        more = {} if drop_connect_rate is None else {"drop_connect_rate": drop_connect_rate}
+        self.backbone = BACKBONES[backbone](profile, preprocessing, **more)
         self.pool = GlobalAveragePool2d()
         self.drop = Dropout(dropout)
         self.head = nn.Linear(self.backbone.channels, classes)
@@ -68,7 +76,15 @@ class Final(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(N, 3, H, W)` of 0-255 to logits `(N, classes)`."""
-        return self.head(self.drop(self.pool(self.backbone(images))))
+        return self.classify(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images `(N, 3, H, W)` of 0-255 to what the head reads: `(N, C)`, pooled."""
+        return self.pool(self.backbone(images))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features `(N, C)` to logits `(N, classes)`."""
+        return self.head(self.drop(features))
 
     def freeze(self, first_trained: str | None = None) -> None:
         """Freezes the backbone, or the part of it before a layer; its BatchNormalization in either.

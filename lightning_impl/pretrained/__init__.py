@@ -10,18 +10,20 @@ from typing import Any
 import torch
 import torchvision
 
-from lightning_impl.models.final import Final
+from lightning_impl.models.final import DEFAULT_BACKBONE, Final
 from lightning_impl.pretrained.into_net import (
     keras_classes,
     put_checkpoint,
     put_keras_layers,
+    put_package_weights,
     put_torchvision_weights,
 )
 from lightning_impl.pretrained.keras_arrays import read_classes, read_layers
-from lightning_impl.pretrained.keras_imagenet import keras_imagenet_file
+from lightning_impl.pretrained.keras_imagenet import check_is_published, keras_imagenet_file
 from parity_common.command_errors import UserError
 from parity_common.fine_tune_settings import OUT_OF_REACH
 from parity_common.home_path import home_path
+from parity_common.installed_weights import INSTALLED, PACKAGE, installed_weights_file
 
 NONE, KERAS_IMAGENET, TORCHVISION_IMAGENET = "none", "keras-imagenet", "torchvision-imagenet"
 CHECKPOINT_SUFFIX = ".ckpt"
@@ -32,12 +34,20 @@ TORCHVISION_WEIGHTS = {
 }
 
 
-def preprocessing_for(weights: str) -> str:
+def preprocessing_for(weights: str, backbone: str = DEFAULT_BACKBONE) -> str:
     """What a net with these weights reads: see lightning_impl.models.final.PREPROCESSING.
 
     Raises:
         UserError: The file that the weights are to come from cannot be read.
     """
+    if weights == PACKAGE:
+        # Found missing before the images are decoded.
+        installed_weights_file(backbone)
+        return "keras"
+    if weights == TORCHVISION_IMAGENET:
+        _check_torchvision_has(backbone)
+    if weights == KERAS_IMAGENET:
+        check_is_published(backbone)
     if weights in (NONE, KERAS_IMAGENET, TORCHVISION_IMAGENET):
         return {KERAS_IMAGENET: KERAS_IMAGENET, TORCHVISION_IMAGENET: "torchvision"}.get(weights, "keras")
     if weights.endswith(CHECKPOINT_SUFFIX):
@@ -55,7 +65,8 @@ def load_pretrained(net: Final, backbone: str, weights: str) -> str:
     Args:
         net: Changed in place.
         backbone: Which one it has.
-        weights: none, keras-imagenet, torchvision-imagenet, or the path of a Keras file or a checkpoint.
+        weights: none, keras-imagenet, torchvision-imagenet, package, or the path of a Keras file or a
+            checkpoint.
 
     Returns:
         A line that says what was done.
@@ -65,6 +76,10 @@ def load_pretrained(net: Final, backbone: str, weights: str) -> str:
     """
     if weights == NONE:
         return OUT_OF_REACH
+    if weights == PACKAGE:
+        file = installed_weights_file(backbone)
+        put_package_weights(net, torch.load(file, map_location="cpu", weights_only=True), file)
+        return f"weights of {file.name}, of the package {INSTALLED[backbone].distribution}"
     if weights == TORCHVISION_IMAGENET:
         put_torchvision_weights(net, _torchvision_weights(backbone))
         return f"weights of torchvision's {backbone}, a net that was trained apart from Keras's"
@@ -90,6 +105,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise UserError(f"model.weights: {path} is no checkpoint of a run: {error}") from error
     return checkpoint
+
+
+def _check_torchvision_has(backbone: str) -> None:
+    if backbone not in TORCHVISION_WEIGHTS:
+        raise UserError(
+            f"model.weights torchvision-imagenet: torchvision has no {backbone}, only "
+            f"{', '.join(TORCHVISION_WEIGHTS)}: give --model.weights package"
+        )
 
 
 def _torchvision_weights(backbone: str) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ from lightning_impl.keras_semantics.weight_places import RULES, Place
 from lightning_impl.models.final import Final
 from lightning_impl.pretrained.keras_arrays import StoredLayer
 from parity_common.command_errors import UserError
+from parity_common.efficientnet import package_names
 
 
 def put_keras_layers(net: Final, layers: list[StoredLayer], source: Path) -> str:
@@ -85,6 +86,34 @@ def put_torchvision_weights(net: Final, tensors: dict[str, Tensor]) -> None:
     if isinstance(normalization, Normalization):
         normalization.mean.copy_(torch.tensor(IMAGENET_MEANS))
         normalization.variance.copy_(torch.tensor(IMAGENET_DEVIATIONS) ** 2)
+
+
+def put_package_weights(net: Final, tensors: dict[str, Tensor], source: Path) -> None:
+    """Writes the weights of an installed package into an EfficientNet-Lite0.
+
+    Its classifier of ImageNet's 1,000 classes is left out.
+
+    Args:
+        net: Changed in place, or not at all.
+        tensors: The package's state dict.
+        source: Named in errors.
+
+    Raises:
+        UserError: A tensor is missing or has another shape.
+    """
+    carried: list[tuple[Tensor, Tensor]] = []
+    for layer, theirs in package_names().items():
+        module = net.get_submodule(net.keras_names[layer])
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            found = tensors.get(f"{theirs}.{name}")
+            if found is None or found.shape != tensor.shape:
+                raise UserError(
+                    f"model.weights package: {source} has no {theirs}.{name} {tuple(tensor.shape)}"
+                )
+            carried.append((tensor, found))
+    with torch.no_grad():
+        for tensor, value in carried:
+            tensor.copy_(value)
 
 
 def put_checkpoint(net: Final, tensors: dict[str, Tensor], source: Path) -> None:

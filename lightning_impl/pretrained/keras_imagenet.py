@@ -51,6 +51,19 @@ PUBLISHED = {
 """By backbone, without the classifier."""
 
 
+def check_is_published(backbone: str) -> None:
+    """Refuses a backbone that keras.applications has not.
+
+    Raises:
+        UserError: It is one.
+    """
+    if backbone not in PUBLISHED:
+        raise UserError(
+            f"model.weights keras-imagenet: keras.applications has no {backbone}, only "
+            f"{', '.join(PUBLISHED)}: give --model.weights package"
+        )
+
+
 def keras_cache() -> Path:
     """Keras's folder of downloaded weights: KERAS_HOME or ~/.keras, then models."""
     home = os.environ.get("KERAS_HOME")

@@ -9,7 +9,6 @@ from typing import Any
 import torchvision
 from torch import Tensor, nn
 
-from lightning_impl.keras_semantics.initializers import variance_scaling_
 from lightning_impl.keras_semantics.layers import BatchNorm, DropoutPerImage
 from lightning_impl.keras_semantics.pooling import GlobalAveragePool2d
 from lightning_impl.keras_semantics.preprocessing import IMAGENET_DEVIATIONS, Normalization, Rescaling
@@ -21,7 +20,9 @@ from lightning_impl.models.backbones.parts import (
     Multiply,
     PaddedConv2d,
     changed,
+    draw_efficientnet_kernels,
 )
+from parity_common.efficientnet import DROP_CONNECT_RATE
 
 
 class EfficientNetB0(nn.Module):
@@ -36,13 +37,23 @@ class EfficientNetB0(nn.Module):
             as keras.applications does where it is asked for weights="imagenet", and only there. TF 2.4 did
             not yet; tf_keras 2.21 and Keras 3.15 do (tensorflow issue 49930). "keras", "torchvision": it is
             not.
+        drop_connect_rate: In [0, 1): how often the last residual branch is dropped in training, those before
+            it in proportion (D49).
     """
 
     channels = 1280
+    has_stochastic_depth = True
 
-    def __init__(self, profile: Profile = TF24, preprocessing: str = "keras") -> None:
+    def __init__(
+        self,
+        profile: Profile = TF24,
+        preprocessing: str = "keras",
+        drop_connect_rate: float = DROP_CONNECT_RATE,
+    ) -> None:
         super().__init__()
-        source = torchvision.models.efficientnet_b0(norm_layer=partial(BatchNorm, profile=profile))
+        source = torchvision.models.efficientnet_b0(
+            norm_layer=partial(BatchNorm, profile=profile), stochastic_depth_prob=drop_connect_rate
+        )
         self.rescaling = Rescaling(1 / 255)
         self.normalization = Normalization(3)
         self.rescaling_1: nn.Module | None = None
@@ -53,24 +64,13 @@ class EfficientNetB0(nn.Module):
         for stage in self.features[1:-1]:
             for place, block in enumerate(stage):
                 stage[place] = InvertedResidual(block)
-        self._initialise()
+        draw_efficientnet_kernels(self)
         self.keras_names = _keras_names(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """`(N, 3, H, W)` of 0-255 to features `(N, 1280, ceil(H / 32), ceil(W / 32))`."""
         x = self.normalization(self.rescaling(images))
         return self.features(x if self.rescaling_1 is None else self.rescaling_1(x))
-
-    def _initialise(self) -> None:
-        # keras 3.15 applications/efficientnet.py, `CONV_KERNEL_INITIALIZER`.
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                field = math.prod(module.kernel_size)
-                # Of a depthwise kernel Keras takes the multiplier, 1, for the outputs.
-                fans = (module.in_channels * field, field) if module.groups > 1 else None
-                variance_scaling_(module.weight, fans, scale=2.0, mode="fan_out")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
 
 
 class InvertedResidual(nn.Module):

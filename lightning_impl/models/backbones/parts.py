@@ -6,10 +6,12 @@ keep torchvision's names.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from lightning_impl.keras_semantics.initializers import variance_scaling_
 from lightning_impl.keras_semantics.padding import pad_same
 
 Convolution = TypeVar("Convolution", bound=nn.Conv2d)
@@ -104,3 +106,18 @@ def changed(convolution: nn.Conv2d, kind: type[Convolution], **changes: Any) -> 
         "bias": convolution.bias is not None,
     }
     return kind(**(arguments | changes))
+
+
+def draw_efficientnet_kernels(net: nn.Module) -> None:
+    """Draws every convolution as keras.applications' EfficientNet does; biases are zero.
+
+    keras 3.15 applications/efficientnet.py, `CONV_KERNEL_INITIALIZER`.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            field = math.prod(module.kernel_size)
+            # Of a depthwise kernel Keras takes the multiplier, 1, for the outputs.
+            fans = (module.in_channels * field, field) if module.groups > 1 else None
+            variance_scaling_(module.weight, fans, scale=2.0, mode="fan_out")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,28 @@
+"""Arguments of final that both sides refuse alike."""
+
+from __future__ import annotations
+
+from parity_common.command_errors import UserError
+
+
+def check_shares(
+    backbone: str, has_stochastic_depth: bool, dropout: float, drop_connect_rate: float | None
+) -> None:
+    """Refuses shares that are none, and a rate of dropping branches for a backbone that drops none.
+
+    Args:
+        backbone: Its name.
+        has_stochastic_depth: Whether it drops residual branches in training.
+        dropout: Before the dense layer.
+        drop_connect_rate: Of the last residual branch, or None for the backbone's own.
+
+    Raises:
+        UserError: One of them.
+    """
+    for name, share in (("dropout", dropout), ("drop_connect_rate", drop_connect_rate)):
+        if share is not None and (isinstance(share, bool) or not isinstance(share, int | float)):
+            raise UserError(f"model.arch_arguments: {name} is {share!r}: give a share from 0 up to 1")
+        if share is not None and not 0 <= share < 1:
+            raise UserError(f"model.arch_arguments: {name} is {share}: give a share from 0 up to 1")
+    if drop_connect_rate is not None and not has_stochastic_depth:
+        raise UserError(f"model.arch_arguments: {backbone} drops no branches: leave drop_connect_rate out")
