@@ -409,6 +409,8 @@ def test_page_says_what_parts_and_escapes_names(proofs: dict[str, tuple[KerasFil
     assert said["holds"] is False
 
 
+@pytest.mark.keras
+@pytest.mark.process
 @pytest.mark.skipif(not INSTALLED, reason="no chromium and chromedriver on this machine")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_page_keeps_to_the_window_and_to_itself(

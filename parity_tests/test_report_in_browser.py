@@ -13,7 +13,10 @@ from lightning_impl.report.run_files import RunFiles
 from parity_tests.headless_chromium import INSTALLED, Chromium, chromium
 from parity_tests.test_report import HOSTILE, make_run
 
-pytestmark = pytest.mark.skipif(not INSTALLED, reason="no chromium and chromedriver on this machine")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not INSTALLED, reason="no chromium and chromedriver on this machine"),
+]
 
 # How far content reaches beyond the window, in CSS pixels.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
