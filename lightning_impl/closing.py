@@ -44,7 +44,8 @@ def close_run(run: RunFolder, cli: FitCLI) -> int:
             "classes": len(data.class_names),
             "training_images": len(data.training),
             "validation_images": len(data.validation),
-            "parameters": sum(parameter.numel() for parameter in cli.model.parameters()),
+            # As Keras counts: BatchNormalization's statistics, too.
+            "parameters": sum(tensor.numel() for tensor in cli.model.net.state_dict().values()),
             "where": {name: choice.value for name, choice in data.choices.items()},
             "device": _device(cli),
             "seconds": round(seconds, 1),

@@ -96,6 +96,8 @@ def test_fit_leaves_the_whole_run_folder(folder: Path, tmp_path: Path) -> None:
     result = json.loads((run / "result.json").read_text())
     assert result["best_val_accuracy"] == max(row["val_accuracy"] for row in rows)
     assert (result["training_images"], result["validation_images"], result["classes"]) == (30, 6, 3)
+    # As Keras counts the same net (test_keras_fit.py).
+    assert result["parameters"] == 375_363
     counts = np.loadtxt(run / "confusion.csv", delimiter=",", skiprows=1, usecols=(1, 2, 3))
     assert counts.sum() == 6
     for picture in ("curves.png", "confusion.png"):
