@@ -12,7 +12,8 @@ from lightning_impl.keras_semantics.profile import PROFILES, Profile
 from parity_tests.keras_oracle import ask_keras
 
 # Of the largest value, 8. float64: erf and tanh of two C libraries.
-TOLERANCES = {"float64": 1e-15, "float32": 3e-7}
+# Ten times what was measured, one or two units in the last place: other processors' exp and tanh.
+TOLERANCES = {"float64": 4e-15, "float32": 2e-6}
 NUMBERS = np.concatenate([np.linspace(-8, 8, 1601), [0.0, -0.0, 2.5, -2.5, 3.0, -3.0]])
 
 

@@ -31,9 +31,9 @@ from parity_tests.augment_cases import (
 from parity_tests.keras_oracle import ask_keras
 
 SEED, EPOCH = 11, 3
-# Grey levels. Measured: 0.0027 at 64, 0.0055 at 128, worst pixel of 200 images, 0.0022 at 580 x 420 of 8; the
-# smallest fault these must catch, a centre off by half a pixel, is off by tens.
-LEVELS = {(64, 64): 0.01, (128, 128): 0.01, (45, 67): 0.01, (420, 580): 0.05}
+# Grey levels. Measured: 0.0027 at 64, 0.0055 at 128, 0.0062 at 45 x 67, worst pixel of 200 images, 0.0022 at
+# 580 x 420 of 8; the smallest fault these must catch, a centre off by half a pixel, is off by tens.
+LEVELS = {(64, 64): 0.02, (128, 128): 0.02, (45, 67): 0.02, (420, 580): 0.05}
 # With brightness_range values are cut to whole levels, before and after: neighbours of a step part.
 WHOLE_LEVELS, EQUAL_SHARE = 3, 0.9995
 

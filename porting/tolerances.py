@@ -69,8 +69,10 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     (VANISHING, "float32"): Tolerance(1e-4, "six times the worst of 40 trainings: 1.8e-5 of the kernel's"),
     (UPDATE, "float64"): Tolerance(1e-12, "3.7e-16 measured over 3 steps of one training of v3"),
     (UPDATE, "float32"): Tolerance(1e-6, "four times the worst measured in 40 trainings, 2.3e-7"),
-    (SCHEDULE, "float64"): Tolerance(1.2e-7, "one float32 unit: Keras's graph gives the neighbour at times"),
-    (SCHEDULE, "float32"): Tolerance(1.2e-7, "the same: a schedule is computed in float32 in either"),
+    (SCHEDULE, "float64"): Tolerance(
+        2.4e-7, "two float32 units: Keras's graph gives the neighbour at times, 7.7e-8 measured"
+    ),
+    (SCHEDULE, "float32"): Tolerance(2.4e-7, "the same: a schedule is computed in float32 in either"),
     (TRAINING_LOSS, "float64"): Tolerance(
         1e-12, "40 times the worst of 500 steps of v1 to v3 in two runs, 2.3e-14 (the last: docs/lockstep.md)"
     ),
@@ -96,7 +98,7 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
         1e-8, "of nets whose statistics are off by their tolerance: 3.7e-11 measured over 500 steps"
     ),
     (AUGMENTATION, "float32"): Tolerance(
-        4e-5, "a hundredth of a grey level of 255; measured 2e-5 at 128 x 128"
+        8e-5, "a fiftieth of a grey level of 255; measured 2.4e-5 at 45 x 67"
     ),
     (WHOLE_LEVELS, "float32"): Tolerance(
         3.1 / 255, "brightness cuts to whole levels; the stretch widens a step"
