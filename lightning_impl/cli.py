@@ -169,9 +169,10 @@ class FitCLI(LightningCLI):
         run = self.run_folder = self._open_run_folder()
         is_new = not resumed and not is_started_by_lightning()
         self.start = RunStart(run, text, is_new)
+        steps = StepCheckpoint(run)
         callbacks = [
             self.start,
-            FrozenFeatures(),
+            FrozenFeatures(steps.end_if_asked),
             EpochLog(run),
             AveragedWeights(run),
             *self.keras_callbacks,
@@ -179,7 +180,7 @@ class FitCLI(LightningCLI):
             last_checkpoint(run),
             StopOnNonFiniteLoss(),
             ExactResume(),
-            StepCheckpoint(run),
+            steps,
         ]
         if config.get("enable_progress_bar") is not False:
             callbacks.append(EpochBar(refresh_rate=5))

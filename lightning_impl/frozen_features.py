@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,22 @@ class FrozenFeatures(Callback):
 
     The numbers are those of a training without it, up to the round-off of other batches. Nothing changes
     where an image is not the same in every epoch or the backbone draws at random; one line says so.
+
+    Args:
+        end_if_asked: Called between batches of the backbone's: raises where a signal has come, saying what it
+            is given.
     """
+
+    def __init__(self, end_if_asked: Callable[[str], None] = lambda said: None) -> None:
+        self.end_if_asked = end_if_asked
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         classifier: Any = module
         if classifier.fine_tune is None or classifier.stage > 1 or not data.cache_features:
+            return
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            # A batch or two.
             return
         reason = _why_not(trainer, classifier, data)
         if reason:
@@ -50,6 +61,9 @@ class FrozenFeatures(Callback):
         def compute(first: int, last: int) -> NDArray:
             nonlocal worked_out
             worked_out += last - first
+            self.end_if_asked(
+                f"features of {first} of {len(images)} images are kept, the same command goes on"
+            )
             batch = torch.from_numpy(np.array(images[first:last])).to(classifier.device)
             return classifier.features(batch).numpy(force=True)
 

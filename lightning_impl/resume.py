@@ -116,6 +116,15 @@ class StepCheckpoint(Checkpoint):
         for number, handler in self.handlers_before.items():
             signal.signal(number, handler)
 
+    def end_if_asked(self, said: str) -> None:
+        """Ends work that comes before the first step, once a signal has come.
+
+        Raises:
+            Stopped: It has; `said` tells what is kept.
+        """
+        if self.received is not None:
+            raise Stopped(said, 128 + self.received)
+
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.saved_at = time.monotonic()
         # Lightning has put its own handler around ours: it ends a fit at an epoch's end, with exit code 0.

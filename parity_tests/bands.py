@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +41,17 @@ class Side:
     options: tuple[str, ...] = ()
     seeds: Mapping[str, range] = field(default_factory=lambda: SEEDS)
 
-    def point(self, net: str, seed: int, *more: str) -> Point:
-        """One training as a process of its own."""
-        given = ("--config", net, "--config", f"bands/{net}", "--seed_everything", str(seed))
+    def point(self, net: str, seed: int, *more: str, overlays: tuple[str, ...] = ()) -> Point:
+        """One training as a process of its own.
+
+        Args:
+            net: A config's name.
+            seed: Of the training.
+            more: Options.
+            overlays: Configs laid over it; none: the small one of docs/accuracy.md.
+        """
+        configs = [word for name in (net, *(overlays or (f"bands/{net}",))) for word in ("--config", name)]
+        given = (*configs, "--seed_everything", str(seed))
         return Point(f"{net}-{self.name}-seed{seed}", self.module, (*given, *self.options, *more))
 
 
@@ -83,3 +92,9 @@ def subset_hashes(folder: Path) -> dict[str, str]:
         folder, said["validation_split"], said["subset_per_class"], said["subset_seed"], said["classes"]
     )
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in index.files}
+
+
+def compact_json(kept: dict) -> str:
+    """A line a list of numbers: a file that can be read and compared."""
+    text = json.dumps(kept, indent=1)
+    return re.sub(r"\[[^\[\]{}]+\]", lambda found: " ".join(found[0].split()), text) + "\n"

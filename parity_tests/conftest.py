@@ -120,6 +120,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-pages", action="store_true", help="write the pages of docs/ that tests find out"
     )
+    parser.addoption("--photographs", type=Path, help="Caltech-101's class folders, for -m photographs")
+    parser.addoption("--photographs-nets", help="v1,v2,v3,final-lite or some of them, for -m photographs")
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ FULL: dict[str, str] = {
     r"test_fit.py::test_(config_is_read_alike|schedule_of_a_config|callbacks_of_a_config|killed_fit)": "fits",
     r"test_averaged_weights.py::": "fits",
     r"test_frozen_features.py::test_features_train_what_images_train\[(?!efficientnet_lite0)": "backbones",
-    r"test_frozen_features.py::test_(workers_and|they_are_not|stopped_fit)": "fits",
+    r"test_frozen_features.py::test_(workers_and|they_are_not|stopped_fit|a_signal_keeps)": "fits",
     r"test_package_weights.py::test_the_thousand_class_net.*\[keras3": "tf2.4 is quick",
     r"test_package_weights.py::test_keras_side_says": "the Lightning side is quick",
     r"test_final_fit.py::test_final_trains_on_the_stand_in": "fits",

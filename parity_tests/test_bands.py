@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +40,7 @@ from parity_tests.bands import (
     SIDES,
     Side,
     all_points,
+    compact_json,
     kept_trainings,
     subset_hashes,
 )
@@ -229,7 +229,7 @@ def _write(trainings: dict[str, dict[str, list[Training]]]) -> None:
             net: {side: to_json(rows) for side, rows in sides.items()} for net, sides in trainings.items()
         },
     }
-    write_text_atomically(FIGURES, _compact(kept))
+    write_text_atomically(FIGURES, compact_json(kept))
     write_text_atomically(PAGE, page(kept, kept_trainings()))
     for net in NETS:
         curves = {
@@ -241,9 +241,3 @@ def _write(trainings: dict[str, dict[str, list[Training]]]) -> None:
         }
         title = f"{net}, {len(SEEDS[net])} seeds of each framework"
         save_figure(draw_seed_curves(curves, title), PAGE.with_name(f"accuracy_{net}.png"))
-
-
-def _compact(kept: dict) -> str:
-    """A line a list of numbers: a file that can be read and compared."""
-    text = json.dumps(kept, indent=1)
-    return re.sub(r"\[[^\[\]{}]+\]", lambda found: " ".join(found[0].split()), text) + "\n"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lightning_impl.data.features import CHUNK_IMAGES, PART_FILE, open_features
 from lightning_impl.models.final import Final
 from parity_common.command_errors import UserError
 from parity_common.run_folder import RunFolder
-from parity_tests.entry_point import draw_pictures, fit
+from parity_tests.entry_point import draw_pictures, fit, start_fit
 
 ON_FEATURES = "the head trains on the frozen backbone's features of 36 images"
 FIRST_TRAINED = {
@@ -132,6 +137,30 @@ def test_stopped_fit_goes_on_with_them(epochs_before: int, pictures: Path, tmp_p
     assert ("kept from an earlier start" in said) is (epochs_before < 3)
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert apart((RunFolder(run).read_metrics(), saved["state_dict"]), whole) < SAME
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_is_worked_out(
+    number: int, code: int, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    many = tmp_path_factory.mktemp("many")
+    for name in ("dark", "light"):
+        (many / name).mkdir()
+        for place in range(400):
+            pixels = np.full((8, 8, 3), place % 200, np.uint8)
+            Image.fromarray(pixels).save(many / name / f"{place:03}.png")
+    under_way = start_fit(*words(many), "--data.image_size", "[160,160]", cwd=tmp_path)
+    while not any(part.stat().st_size > 200 for part in tmp_path.rglob(PART_FILE)):
+        assert under_way.process.is_alive(), under_way.stderr
+        time.sleep(0.05)
+    os.kill(under_way.process.pid, number)
+    assert under_way.wait() == code
+    last = under_way.stderr.splitlines()[-1]
+    assert re.fullmatch(r"stopped: features of \d+ of 800 images are kept, the same command goes on", last)
+    assert not list((tmp_path / "runs").glob("*/*")), "no run folder is left"
+    (part,) = tmp_path.rglob(PART_FILE)
+    assert part.stat().st_size > 200
 
 
 class Stop(Exception):

@@ -11,7 +11,17 @@ import pytest
 from parity_tests.full_tests import is_full
 
 # Markers of tests that are not unit tests, with what they say in pyproject.toml.
-OTHER_KINDS = ("keras", "process", "full", "fuzz", "lockstep", "bands", "final", "applications")
+OTHER_KINDS = (
+    "keras",
+    "process",
+    "full",
+    "fuzz",
+    "lockstep",
+    "bands",
+    "final",
+    "applications",
+    "photographs",
+)
 # Fixtures that ask Keras, and those that start processes.
 KERAS_FIXTURES = ("keras_installed", "traces", "training_traces", "data_traces", "keras_files", "converted")
 PROCESS_FIXTURES = ("trained_run", "drawn")
