@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,7 +183,8 @@ def test_a_loss_that_is_not_finite_ends_a_fit_in_one_line(fits):
     _, errors = child.communicate(timeout=ONE_FIT_SECONDS)
     assert child.returncode == 1, errors
     line = errors.splitlines()[-1]
-    assert line.startswith(("stopped: the loss is nan in epoch ", "stopped: the loss is inf in epoch "))
+    # Which of the two shows it first is a matter of kernels: with TF_ENABLE_ONEDNN_OPTS=0 it was the second.
+    assert re.match(r"stopped: the (validation )?loss is (nan|inf) in epoch ", line), line
     assert "kept" in line or "holds epoch" in line
     assert not (only_run(runs, "v1").path / "result.json").exists()
 
