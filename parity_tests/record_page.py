@@ -11,7 +11,7 @@ from parity_tests.bands import KERAS, LIGHTNING, NETS
 HEAD = """\
 # The record
 
-Written by `pytest parity_tests/test_record_page.py --write-pages` from `accuracy.json`.
+Written by `pytest parity_tests/test_record_page.py --write-pages` from `accuracy.json` and `photographs.json`.
 
 A training log of 2021 (Keras in TensorFlow 2.4.0, Python 3.8) improved a classifier of 30 classes with
 1,000 images each, all 580 × 420 pixels, step by step. Its pictures are lost; these are its statements.
@@ -73,19 +73,21 @@ TAIL = """\
   no more.
 - That the two frameworks are equivalent because these means are near: [accuracy.md](accuracy.md) has the
   tests, their margins and their power, and what they cannot see.
-- Anything of the final model's accuracy: without the weights that keras.applications publishes it was not
-  trained.
+- Anything of the log's final model: its architecture and weights are not known. The backbone of final-lite has
+  learnt from ImageNet's photographs, kinds of things that Caltech-101 shows, too; and one set of photographs is
+  not the log's.
 """
 
 LOG = {"v1": "23.5%", "v2": "55.1%", "v3": "62.9%"}
 
 
-def page(kept: Mapping[str, Any], trainings: Trainings) -> str:
+def page(kept: Mapping[str, Any], trainings: Trainings, on_photographs: str) -> str:
     """The whole page.
 
     Args:
         kept: docs/accuracy.json.
         trainings: What it holds, by net and side.
+        on_photographs: The section on photographs.
     """
     size = kept["size"]
     classes = len(size["classes"].split(", "))
@@ -99,5 +101,5 @@ def page(kept: Mapping[str, Any], trainings: Trainings) -> str:
         lines.append(f"| {net} | {LOG[net]} | {' | '.join(cells)} |")
     lines.append("")
     lines += [f"![{net}, curves of both frameworks](accuracy_{net}.png)\n" for net in NETS]
-    lines += [REASONS, TAIL.rstrip("\n")]
+    lines += [REASONS, on_photographs, TAIL.rstrip("\n")]
     return "\n".join(lines) + "\n"

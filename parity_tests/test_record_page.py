@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 
 from parity_common.run_folder import write_text_atomically
+from parity_tests import photographs
 from parity_tests.bands import FIGURES, KERAS, LIGHTNING, REPOSITORY, kept_trainings
+from parity_tests.photographs_page import section
 from parity_tests.record_page import page
 
 PAGE = REPOSITORY / "docs" / "record.md"
 
 
 def test_page_tells_the_committed_figures(request: pytest.FixtureRequest) -> None:
-    written = page(json.loads(FIGURES.read_text(encoding="utf-8")), kept_trainings())
+    photographed = json.loads(photographs.FIGURES.read_text(encoding="utf-8"))
+    written = page(
+        json.loads(FIGURES.read_text(encoding="utf-8")),
+        kept_trainings(),
+        section(photographed, photographs.kept_trainings()),
+    )
     if request.config.getoption("--write-pages"):
         write_text_atomically(PAGE, written)
     assert PAGE.read_text(encoding="utf-8") == written
