@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lightning_impl.data.index import index_folder
 from lightning_impl.study.point import Point
@@ -19,6 +22,7 @@ FIGURES = REPOSITORY / "docs" / "accuracy.json"
 MANIFEST = REPOSITORY / "parity_tests" / "bands_manifest.json"
 NETS = ("v1", "v2", "v3")
 # v2's second ten answer a question that the first raised (docs/accuracy.md).
+PLOTTED = ("loss", "accuracy", "val_loss", "val_accuracy")
 SEEDS = {"v1": range(10), "v2": range(20), "v3": range(10)}
 FAULTY_SEEDS = {"v3": range(6)}
 
@@ -92,6 +96,11 @@ def subset_hashes(folder: Path) -> dict[str, str]:
         folder, said["validation_split"], said["subset_per_class"], said["subset_seed"], said["classes"]
     )
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in index.files}
+
+
+def curves_of(trainings: Sequence[Training]) -> dict[str, NDArray]:
+    """Each figure, `(seeds, epochs)`, for draw_seed_curves."""
+    return {name: np.array([each.figures[name] for each in trainings]) for name in PLOTTED}
 
 
 def compact_json(kept: dict) -> str:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lightning_impl.data.stand_in.draw_set import draw_set
@@ -41,6 +40,7 @@ from parity_tests.bands import (
     Side,
     all_points,
     compact_json,
+    curves_of,
     kept_trainings,
     subset_hashes,
 )
@@ -232,12 +232,6 @@ def _write(trainings: dict[str, dict[str, list[Training]]]) -> None:
     write_text_atomically(FIGURES, compact_json(kept))
     write_text_atomically(PAGE, page(kept, kept_trainings()))
     for net in NETS:
-        curves = {
-            side.title: {
-                name: np.array([each.figures[name] for each in trainings[net][side.name]])
-                for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-            }
-            for side in (KERAS, LIGHTNING)
-        }
+        curves = {side.title: curves_of(trainings[net][side.name]) for side in (KERAS, LIGHTNING)}
         title = f"{net}, {len(SEEDS[net])} seeds of each framework"
         save_figure(draw_seed_curves(curves, title), PAGE.with_name(f"accuracy_{net}.png"))

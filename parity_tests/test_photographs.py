@@ -23,7 +23,7 @@ from lightning_impl.report.seeds import draw_seed_curves
 from lightning_impl.study.run_points import run_points
 from parity_common.config_files import find_config, read_config
 from parity_common.run_folder import write_text_atomically
-from parity_tests.bands import REPOSITORY, compact_json
+from parity_tests.bands import REPOSITORY, compact_json, curves_of
 from parity_tests.photographs import (
     FIGURES,
     IMAGES,
@@ -140,12 +140,6 @@ def _write(trained: Trainings, confusion: dict | None) -> None:
     }
     write_text_atomically(FIGURES, compact_json(kept))
     for net, sides in trained.items():
-        curves = {
-            side.title: {
-                name: np.array([training.figures[name] for training in sides[side.name]])
-                for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-            }
-            for side in SIDES
-        }
+        curves = {side.title: curves_of(sides[side.name]) for side in SIDES}
         title = f"{net} on photographs, {len(SEEDS)} seeds of each framework"
         save_figure(draw_seed_curves(curves, title), Path(FIGURES).with_name(f"photographs_{net}.png"))
