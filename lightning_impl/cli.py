@@ -73,6 +73,7 @@ class FitCLI(LightningCLI):
 
     run_folder: RunFolder
     start: RunStart
+    frozen: FrozenFeatures
 
     def __init__(self, arguments: list[str], default_name: str) -> None:
         self.default_name = default_name
@@ -155,6 +156,8 @@ class FitCLI(LightningCLI):
         complete.resume = None
         with refusals_in_one_line("config.yaml cannot hold these settings"):
             text = self.parser.dump(complete, skip_unset=False)
+        if self.config.resume is None:
+            self.model.check_pretrained()
         # What can still go wrong with the data goes wrong here, before a run folder exists.
         self.datamodule.image_set.make_folder()
         if not is_started_by_lightning():
@@ -170,9 +173,10 @@ class FitCLI(LightningCLI):
         is_new = not resumed and not is_started_by_lightning()
         self.start = RunStart(run, text, is_new)
         steps = StepCheckpoint(run)
+        self.frozen = FrozenFeatures(steps.end_if_asked)
         callbacks = [
             self.start,
-            FrozenFeatures(steps.end_if_asked),
+            self.frozen,
             EpochLog(run),
             AveragedWeights(run),
             *self.keras_callbacks,

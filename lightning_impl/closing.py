@@ -28,7 +28,7 @@ def close_run(run: RunFolder, cli: FitCLI) -> int:
     """
     rows = run.read_metrics()
     # Of every session of a run that was resumed.
-    seconds = sum(row["seconds"] for row in rows)
+    seconds = sum(row["seconds"] for row in rows) + cli.frozen.seconds
     validated = [row for row in rows if row["val_accuracy"] is not None]
     best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]), default=None)
     predictions = _predict_best(run, cli) if best is not None else []
@@ -49,12 +49,12 @@ def close_run(run: RunFolder, cli: FitCLI) -> int:
             "where": {name: choice.value for name, choice in data.choices.items()},
             "device": _device(cli),
             "seconds": round(seconds, 1),
-            "images_per_second": median(row["images_per_second"] for row in rows[1:] or rows),
+            "images_per_second": median(row["images_per_second"] for row in _of_images(rows, cli)),
             "versions": installed_versions(*PACKAGES),
         }
     )
     code = _draw(run, cli, predictions)
-    print(_closing_line(run, rows, best, len(data.class_names)))
+    print(_closing_line(run, rows, best, len(data.class_names), seconds))
     return code
 
 
@@ -72,8 +72,16 @@ def _predict_best(run: RunFolder, cli: FitCLI) -> list[Prediction]:
     return write_predictions(run.path / "predictions.csv", data.class_names, files, labels, probabilities)
 
 
-def _closing_line(run: RunFolder, rows: list[dict], best: dict | None, classes: int) -> str:
-    minutes = sum(row["seconds"] for row in rows) / 60
+def _of_images(rows: list[dict], cli: FitCLI) -> list[dict]:
+    """The epochs whose speed says something: not the first, and those that saw images and not features."""
+    fine_tune = cli.model.fine_tune
+    first = fine_tune.start_epoch if cli.frozen.has_features and fine_tune is not None else 0
+    of_images = [row for row in rows if row["epoch"] >= first] or rows
+    return of_images[1:] or of_images
+
+
+def _closing_line(run: RunFolder, rows: list[dict], best: dict | None, classes: int, seconds: float) -> str:
+    minutes = seconds / 60
     if best is None:
         return (
             f"no epoch was validated, so there is no best checkpoint; {run.checkpoints / 'last.ckpt'} holds "

@@ -12,17 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import BaseFinetuning, Callback, ModelPruning, WeightAveraging
 from numpy.typing import NDArray
 from torch import nn
 
+from lightning_impl.data.datamodule import ImageData
 from lightning_impl.data.features import open_features
 from lightning_impl.keras_semantics.layers import BatchNorm, Dropout
+from lightning_impl.resume import finished_epochs
 from parity_common.progress import track
 
 # Raised when features are worked out in another way, so that older ones are not taken.
-RULE = 1
+RULE = 2
 PRECISIONS = ("32-true", "64-true")
+# Images at a time, no more than a training has: more take memory, and no less time.
+MOST_IMAGES = 32
+# Callbacks of Lightning's that change weights, frozen ones among them.
+CHANGE_WEIGHTS = (BaseFinetuning, ModelPruning, WeightAveraging)
 
 
 class FrozenFeatures(Callback):
@@ -34,15 +40,27 @@ class FrozenFeatures(Callback):
     Args:
         end_if_asked: Called between batches of the backbone's: raises where a signal has come, saying what it
             is given.
+
+    Attributes:
+        seconds: What the backbone's run took, 0 where there was none.
+        has_features: Whether the first epochs had features.
     """
 
     def __init__(self, end_if_asked: Callable[[str], None] = lambda said: None) -> None:
         self.end_if_asked = end_if_asked
+        self.seconds = 0.0
+        self.has_features = False
+        self.finished_epochs = 0
+
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict) -> None:
+        self.finished_epochs = finished_epochs(checkpoint)
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data: Any = getattr(trainer, "datamodule", None)
         classifier: Any = module
-        if classifier.fine_tune is None or classifier.stage > 1 or not data.cache_features:
+        if not isinstance(data, ImageData) or not data.cache_features:
+            return
+        if classifier.fine_tune is None or self.finished_epochs >= classifier.fine_tune.start_epoch:
             return
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             # A batch or two.
@@ -55,47 +73,61 @@ class FrozenFeatures(Callback):
         images = data.image_set.open_images()
         backbone = classifier.net.backbone
         started = time.perf_counter()
-        worked_out = 0
+        done = 0
 
         @torch.no_grad()
         def compute(first: int, last: int) -> NDArray:
-            nonlocal worked_out
-            worked_out += last - first
-            self.end_if_asked(
-                f"features of {first} of {len(images)} images are kept, the same command goes on"
-            )
+            nonlocal done
             batch = torch.from_numpy(np.array(images[first:last])).to(classifier.device)
-            return classifier.features(batch).numpy(force=True)
+            features = classifier.features(batch).numpy(force=True)
+            done = last
+            return features
 
+        chunk = min(MOST_IMAGES, data.batch_size)
         features = open_features(
             data.image_set.cache_root / "features",
-            _manifest(classifier, data),
+            _manifest(classifier, data, chunk),
             (len(images), backbone.channels),
             np.dtype(str(classifier.dtype).removeprefix("torch.")),
             compute,
+            chunk,
             track("the frozen backbone runs once:"),
+            lambda: self.end_if_asked(
+                f"features of {done} of {len(images)} images are kept, the same command goes on"
+                if done
+                else "at once; nothing was saved"
+            ),
         )
-        seconds = time.perf_counter() - started
-        how = f"worked out in {seconds:.0f} s" if worked_out else "kept from an earlier start"
+        if done:
+            self.seconds = time.perf_counter() - started
+        how = f"worked out in {self.seconds:.0f} s" if done else "kept from an earlier start"
         print(
             f"the head trains on the frozen backbone's features of {len(images)} images ({how}) up to epoch "
             f"{until}; --data.cache_features false runs it in every epoch",
             file=sys.stderr,
             flush=True,
         )
+        self.has_features = True
         data.use_features(features, until)
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
-        # Who validates next may do so with other weights.
-        trainer.datamodule.use_features(None, 0)  # type: ignore[attr-defined]
+        data: Any = getattr(trainer, "datamodule", None)
+        if isinstance(data, ImageData):
+            # Who validates next may do so with other weights.
+            data.use_features(None, 0)
 
 
-def _why_not(trainer: Trainer, module: Any, data: Any) -> str:
-    """Why the features of an image would not be the same in every epoch, or cannot be kept; "" if not so."""
+def _why_not(trainer: Any, module: Any, data: ImageData) -> str:
+    """Why an image's features would not be the same in every epoch, or are not worth it; "" if not so."""
     if data.augment.is_random:
         return "data.augment draws each image anew"
     if trainer.precision not in PRECISIONS:
         return f"features are kept with trainer.precision {' and '.join(PRECISIONS)}, not {trainer.precision}"
+    if trainer.overfit_batches or trainer.limit_train_batches != 1.0:
+        return "trainer.overfit_batches or limit_train_batches trains on a part of the images"
+    for callback in trainer.callbacks:
+        if isinstance(callback, CHANGE_WEIGHTS):
+            return f"{type(callback).__name__} changes weights"
     backbone = module.net.backbone
     for name, layer in backbone.named_modules():
         if isinstance(layer, Dropout) and layer.rate:
@@ -109,23 +141,33 @@ def _why_not(trainer: Trainer, module: Any, data: Any) -> str:
     return f"its {trained[0]} is not frozen" if trained else ""
 
 
-def _manifest(module: Any, data: Any) -> str:
+def _manifest(module: Any, data: ImageData, chunk: int) -> str:
     """All that the features hang on, as JSON."""
-    digests = np.concatenate([data.image_set.digests(validation) for validation in (False, True)])
+    index = data.image_set.index
+    digests = np.zeros(len(index.files), np.uint64)
+    for validation in (False, True):
+        digests[index.places(validation)] = data.image_set.digests(validation)
+    arguments = {name: value for name, value in module.hparams["arch_arguments"].items() if name != "dropout"}
     return json.dumps(
         {
             "rule": RULE,
-            "backbone": {**module.hparams["arch_arguments"], "profile": module.hparams["profile"]},
+            "backbone": {**arguments, "profile": module.hparams["profile"]},
             "weights": _digest(module.net.backbone),
-            "standardise": {"settings": repr(data.augment), "figures": _digest(module.standardise)},
+            "standardise": {
+                "settings": module.hparams["standardise"],
+                "figures": _digest(module.standardise),
+            },
             "image_size": data.image_set.image_size,
-            "files": list(data.image_set.index.files),
+            "files": len(index.files),
             "pixels": hashlib.sha256(digests.tobytes()).hexdigest(),
+            # The last bits of float32 follow it.
+            "images at a time": chunk,
             "dtype": str(module.dtype),
             "device": module.device.type,
             "torch": torch.__version__,
         },
         indent=1,
+        default=str,
     )
 
 

@@ -21,6 +21,7 @@ from parity_common.augment_settings import AugmentSettings
 from parity_common.command_errors import UserError
 from parity_common.fine_tune_settings import fine_tune_of
 from parity_common.image_memory import check_image_size, memory_refused
+from parity_common.installed_weights import PACKAGE, installed_weights_file
 from parity_common.primitives import primitive, primitives
 
 # Images a piece when the training set's figures are worked out.
@@ -182,12 +183,24 @@ class Classifier(CompiledModule):
             if is_given:
                 raise UserError(f"model.{key} is for model.arch final: {arch} is trained from the start")
 
+    def check_pretrained(self) -> None:
+        """Finds out before any work that weights of a package are there.
+
+        Raises:
+            UserError: The package is not installed, or its file is another.
+        """
+        if self.hparams["weights"] == PACKAGE:
+            installed_weights_file(self._backbone)
+
+    @property
+    def _backbone(self) -> str:
+        return (self.hparams["arch_arguments"] or {}).get("backbone", DEFAULT_BACKBONE)
+
     def load_pretrained(self) -> str:
         """Gives a final the weights of `model.weights`; returns a line about them, "" for other nets."""
         if self.hparams["arch"] != "final":
             return ""
-        backbone = (self.hparams["arch_arguments"] or {}).get("backbone", DEFAULT_BACKBONE)
-        return load_pretrained(self.net, backbone, self.hparams["weights"])  # type: ignore[arg-type]
+        return load_pretrained(self.net, self._backbone, self.hparams["weights"])  # type: ignore[arg-type]
 
     def on_train_epoch_start(self) -> None:
         """Begins the second stage of a fine-tuning at its epoch: other layers, an optimizer begun anew."""

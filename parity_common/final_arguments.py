@@ -19,10 +19,13 @@ def check_shares(
     Raises:
         UserError: One of them.
     """
-    for name, share in (("dropout", dropout), ("drop_connect_rate", drop_connect_rate)):
-        if share is not None and (isinstance(share, bool) or not isinstance(share, int | float)):
+    shares: dict[str, object] = {"dropout": dropout}
+    if drop_connect_rate is not None:
+        shares["drop_connect_rate"] = drop_connect_rate
+    for name, share in shares.items():
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
             raise UserError(f"model.arch_arguments: {name} is {share!r}: give a share from 0 up to 1")
-        if share is not None and not 0 <= share < 1:
-            raise UserError(f"model.arch_arguments: {name} is {share}: give a share from 0 up to 1")
     if drop_connect_rate is not None and not has_stochastic_depth:
-        raise UserError(f"model.arch_arguments: {backbone} drops no branches: leave drop_connect_rate out")
+        raise UserError(
+            f"model.arch_arguments: {backbone} drops no branches: leave drop_connect_rate out, or give null"
+        )

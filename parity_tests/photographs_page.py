@@ -9,7 +9,7 @@ import numpy as np
 
 from lightning_impl.report.confusion import most_confused
 from parity_tests.bands import KERAS, LIGHTNING
-from parity_tests.photographs import LOG, NETS, Trainings
+from parity_tests.photographs import LOG, NETS, SEEDS, Trainings
 from porting.accuracy import Training
 
 HEAD = """\
@@ -51,7 +51,7 @@ def section(kept: Mapping[str, Any], trainings: Trainings) -> str:
         trainings: What it holds, by net and side.
     """
     size = kept["size"]
-    lines = [HEAD.format(**size, seeds=kept["certificate"]["seeds"], chance=1 / size["classes"]).rstrip("\n")]
+    lines = [HEAD.format(**size, seeds=len(SEEDS), chance=1 / size["classes"]).rstrip("\n")]
     for net in NETS:
         cells = [
             _range(trainings[net][side.name]) if net in trainings else "not yet"

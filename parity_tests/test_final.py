@@ -228,11 +228,12 @@ def test_frozen_layers_stay_and_the_head_learns() -> None:
     [
         ({"backbone": "efficientnet_b1"}, 'no backbone "efficientnet_b1" .did you mean "efficientnet_b0"'),
         ({"dropout": 1.0}, "dropout is 1.0: give a share from 0 up to 1"),
+        ({"dropout": None}, "dropout is None: give a share from 0 up to 1"),
         ({"dropout": "half"}, "dropout is 'half': give a share from 0 up to 1"),
         ({"drop_connect_rate": -0.1}, "drop_connect_rate is -0.1: give a share from 0 up to 1"),
         (
             {"backbone": "resnet50", "drop_connect_rate": 0.1},
-            "resnet50 drops no branches: leave drop_connect_rate out",
+            "resnet50 drops no branches: leave drop_connect_rate out, or give null",
         ),
         ({"preprocessing": "caffe"}, 'no preprocessing "caffe": one of keras'),
     ],

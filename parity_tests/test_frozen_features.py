@@ -15,8 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_impl.data.features import CHUNK_IMAGES, PART_FILE, open_features
+from lightning_impl.data.datamodule import ImageData
+from lightning_impl.data.features import PART_FILE, open_features
+from lightning_impl.data.processes import only_one
+from lightning_impl.frozen_features import _manifest
 from lightning_impl.models.final import Final
+from lightning_impl.module import Classifier
 from parity_common.command_errors import UserError
 from parity_common.run_folder import RunFolder
 from parity_tests.entry_point import draw_pictures, fit, start_fit
@@ -134,7 +138,9 @@ def test_stopped_fit_goes_on_with_them(epochs_before: int, pictures: Path, tmp_p
     trained(tmp_path / "stopped", *words(pictures), *cache, "--trainer.max_epochs", epochs_before)
     (run,) = (tmp_path / "stopped" / "runs" / "final-lite").iterdir()
     said = fit("--resume", run, "--trainer.max_epochs", 3, cwd=tmp_path).stderr
-    assert ("kept from an earlier start" in said) is (epochs_before < 3)
+    # Where the second stage comes next nobody needs them.
+    assert ("kept from an earlier start" in said) is (epochs_before == 1)
+    assert ("features" in said) is (epochs_before == 1)
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert apart((RunFolder(run).read_metrics(), saved["state_dict"]), whole) < SAME
 
@@ -167,28 +173,76 @@ class Stop(Exception):
     pass
 
 
-def test_what_was_worked_out_before_a_stop_is_kept(tmp_path: Path) -> None:
-    rows = np.random.RandomState(0).random_sample((3 * CHUNK_IMAGES + 5, 7))
-    asked: list[int] = []
+ROWS = np.random.RandomState(0).random_sample((101, 7))
+CHUNK = 32
 
-    def compute(first: int, last: int) -> np.ndarray:
-        asked.append(first)
+
+class Work:
+    """Gives ROWS, and remembers what it was asked for."""
+
+    def __init__(self, ends_at: int = -1) -> None:
+        self.ends_at = ends_at
+        self.asked: list[int] = []
+
+    def __call__(self, first: int, last: int) -> np.ndarray:
+        self.asked.append(first)
+        if first == self.ends_at:
+            raise Stop
+        return ROWS[first:last]
+
+    def open(self, folder: Path) -> np.ndarray:
+        return open_features(folder, "a manifest", ROWS.shape, ROWS.dtype, self, CHUNK)
+
+
+def test_what_was_worked_out_before_a_stop_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        Work(ends_at=64).open(tmp_path)
+    (part,) = tmp_path.rglob(PART_FILE)
+    # As a kill in the middle of a write leaves it: whatever the last chunk holds is not trusted.
+    with part.open("r+b") as file:
+        file.seek(-100, 2)
+        file.write(bytes(100) + b"half a row")
+    work = Work()
+    np.testing.assert_array_equal(work.open(tmp_path), ROWS)
+    assert work.asked == [32, 64, 96]
+    assert not list(tmp_path.rglob(PART_FILE))
+    np.testing.assert_array_equal(work.open(tmp_path), ROWS)
+    assert len(work.asked) == 3, "nothing is worked out again"
+
+
+@pytest.mark.parametrize("length", [0, 60, 3000])
+def test_damaged_features_are_worked_out_again(length: int, tmp_path: Path) -> None:
+    Work().open(tmp_path)
+    (whole,) = tmp_path.rglob("features.npy")
+    os.truncate(whole, length)
+    np.testing.assert_array_equal(Work().open(tmp_path), ROWS)
+    np.save(whole, ROWS[:20])
+    np.testing.assert_array_equal(Work().open(tmp_path), ROWS)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"something else, longer than a header is" * 9])
+def test_a_damaged_beginning_is_begun_again(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        Work(ends_at=64).open(tmp_path)
+    (part,) = tmp_path.rglob(PART_FILE)
+    part.write_bytes(content)
+    work = Work()
+    np.testing.assert_array_equal(work.open(tmp_path), ROWS)
+    assert work.asked[0] == 0
+
+
+def test_a_signal_ends_the_wait_for_another_start(tmp_path: Path) -> None:
+    Work().open(tmp_path)
+    (whole,) = tmp_path.rglob("features.npy")
+    asked = []
+
+    def end() -> None:
+        asked.append(time.monotonic())
         if len(asked) == 3:
             raise Stop
-        return rows[first:last]
 
-    arguments = (tmp_path, "a manifest", rows.shape, rows.dtype, compute)
-    with pytest.raises(Stop):
-        open_features(*arguments)
-    (part,) = tmp_path.rglob(PART_FILE)
-    # As a kill in the middle of a write leaves it.
-    with part.open("ab") as file:
-        file.write(b"half a row")
-    np.testing.assert_array_equal(open_features(*arguments), rows)
-    assert asked == [0, 32, 64, 64, 96]
-    assert not list(tmp_path.rglob(PART_FILE))
-    np.testing.assert_array_equal(open_features(*arguments), rows)
-    assert len(asked) == 5, "nothing is worked out again"
+    with only_one(whole.parent), pytest.raises(Stop):
+        open_features(tmp_path, "a manifest", ROWS.shape, ROWS.dtype, Work(), CHUNK, end_if_asked=end)
 
 
 def test_another_manifest_is_worked_out_apart(tmp_path: Path) -> None:
@@ -199,6 +253,7 @@ def test_another_manifest_is_worked_out_apart(tmp_path: Path) -> None:
             (2, 3),
             np.dtype("float64"),
             lambda first, last, value=value: np.full((last - first, 3), value),
+            CHUNK,
         )
         assert found.tolist() == [[value] * 3] * 2
 
@@ -206,6 +261,32 @@ def test_another_manifest_is_worked_out_apart(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "features").write_text("a file")
     with pytest.raises(UserError, match=r"cannot write the features .*--data.cache_features false"):
-        open_features(
-            tmp_path / "features", "m", (1, 1), np.dtype("float32"), lambda first, last: np.zeros((1, 1))
-        )
+        Work().open(tmp_path / "features")
+
+
+def manifest_of(pictures: Path, cache: Path, **arguments: Any) -> str:
+    """What a classifier's features hang on."""
+    data = ImageData(str(pictures), image_size=(33, 35), cache_dir=str(cache), **arguments.pop("data", {}))
+    data.prepare_data()
+    own = {"backbone": "mobilenet_v2", **arguments.pop("arch_arguments", {})}
+    torch.manual_seed(0)
+    module = Classifier(
+        "final", class_names=data.class_names, image_size=(33, 35), arch_arguments=own, **arguments
+    )
+    return _manifest(module, data, CHUNK)
+
+
+def test_manifest_holds_what_features_hang_on_and_no_more(pictures: Path, tmp_path: Path) -> None:
+    plain = manifest_of(pictures, tmp_path)
+    assert plain == manifest_of(pictures, tmp_path)
+    # The head's own, and the split: a study over them works features out once.
+    assert plain == manifest_of(pictures, tmp_path, arch_arguments={"dropout": 0.4})
+    assert plain == manifest_of(pictures, tmp_path, data={"validation_split": 0.4})
+    for other in (
+        {"standardise": {"rescale": None}},
+        {"standardise": {"samplewise_center": True}},
+        {"profile": "keras3"},
+        {"arch_arguments": {"preprocessing": "torchvision"}},
+        {"data": {"classes": ["light", "dark"]}},
+    ):
+        assert manifest_of(pictures, tmp_path, **other) != plain, other

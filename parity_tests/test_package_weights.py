@@ -18,6 +18,7 @@ from conftest import PROFILES
 from keras_reference.torch_file import read_tensors
 from lightning_impl.data.stand_in.draw import draw_image
 from lightning_impl.models.final import Final
+from lightning_impl.module import Classifier
 from lightning_impl.pretrained import load_pretrained, preprocessing_for
 from lightning_impl.pretrained.into_net import put_package_weights
 from parity_common.command_errors import UserError
@@ -121,6 +122,15 @@ def test_weights_that_a_backbone_has_not_are_one_line(weights: str, backbone: st
 def hide_the_package() -> None:
     """Called in the process of a fit."""
     INSTALLED[BACKBONE] = replace(INSTALLED[BACKBONE], module="no_such_package")
+
+
+def test_a_trained_net_asks_for_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checkpoint has every weight: only a start that takes the package's needs it."""
+    monkeypatch.setitem(INSTALLED, BACKBONE, replace(INSTALLED[BACKBONE], module="no_such_package"))
+    own = {"backbone": BACKBONE}
+    module = Classifier("final", class_names=["a", "b"], arch_arguments=own, weights="package")
+    with pytest.raises(UserError, match="is not installed"):
+        module.check_pretrained()
 
 
 @pytest.mark.process

@@ -117,15 +117,15 @@ def _write(trained: Trainings, confusion: dict | None) -> None:
     before = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
     validating = int(said["validation_split"] * said["subset_per_class"])
     classes, each = len(said["classes"]), said["subset_per_class"]
+    certificate = {
+        "command": "pytest parity_tests -m photographs --write-pages",
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "python": sys.version.split()[0],
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+    }
     kept = {
-        "certificate": {
-            "command": "pytest parity_tests -m photographs --write-pages",
-            "date": datetime.date.today().isoformat(),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
-            "python": sys.version.split()[0],
-            "seeds": len(SEEDS),
-            "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
-        },
+        "certificates": {**before.get("certificates", {}), **dict.fromkeys(trained, certificate)},
         "size": {
             "classes": classes,
             "each": each,

@@ -6,6 +6,7 @@ import fcntl
 import multiprocessing
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from parity_common.command_errors import UserError
 from parity_common.processors import granted_processors
@@ -27,6 +28,8 @@ CHUNK = 8
 CHUNKS_AHEAD = 4
 # Fewer are done before processes have started.
 LEAST_ITEMS = 128
+# Of a wait whose process notes its signals.
+POLL_SECONDS = 0.2
 
 
 def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -67,12 +70,16 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item]) 
 
 
 @contextmanager
-def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
+def only_one(
+    place: Path, waiting: str | None = None, end_if_asked: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Holds the lock of a folder, which exists; another process that wants it waits.
 
     Args:
         place: The folder.
         waiting: Said on standard error before a wait.
+        end_if_asked: Called while it waits, for a process whose signals are only noted: raises where one has
+            come. None: a signal ends the wait by itself.
 
     Raises:
         UserError: In a process that is being started: it imports its parent's script, which without a guard
@@ -89,8 +96,22 @@ def only_one(place: Path, waiting: str | None = None) -> Iterator[None]:
         except BlockingIOError:
             if waiting:
                 print(waiting, file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            if end_if_asked is None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            else:
+                _wait_for(lock, end_if_asked)
         yield
+
+
+def _wait_for(lock: IO, end_if_asked: Callable[[], None]) -> None:
+    while True:
+        end_if_asked()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:

@@ -23,7 +23,12 @@ from lightning_impl.pretrained.keras_imagenet import check_is_published, keras_i
 from parity_common.command_errors import UserError
 from parity_common.fine_tune_settings import OUT_OF_REACH
 from parity_common.home_path import home_path
-from parity_common.installed_weights import INSTALLED, PACKAGE, installed_weights_file
+from parity_common.installed_weights import (
+    INSTALLED,
+    PACKAGE,
+    check_has_package,
+    installed_weights_file,
+)
 
 NONE, KERAS_IMAGENET, TORCHVISION_IMAGENET = "none", "keras-imagenet", "torchvision-imagenet"
 CHECKPOINT_SUFFIX = ".ckpt"
@@ -41,8 +46,7 @@ def preprocessing_for(weights: str, backbone: str = DEFAULT_BACKBONE) -> str:
         UserError: The file that the weights are to come from cannot be read.
     """
     if weights == PACKAGE:
-        # Found missing before the images are decoded.
-        installed_weights_file(backbone)
+        check_has_package(backbone)
         return "keras"
     if weights == TORCHVISION_IMAGENET:
         _check_torchvision_has(backbone)

@@ -36,6 +36,7 @@ class Case:
         batch: How many examples.
         vanishing: Weights whose gradient is zero but for rounding: how far it is off is told of the largest
             gradient of the case.
+        needs_onednn: Whether TensorFlow has the kernel on a CPU only with oneDNN.
     """
 
     layer: str
@@ -50,6 +51,7 @@ class Case:
     formats: tuple[str, ...] = ("h5", "keras")
     vanishing: tuple[str, ...] = ()
     batch: int = BATCH
+    needs_onednn: bool = False
 
     @property
     def name(self) -> str:

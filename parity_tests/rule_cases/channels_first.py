@@ -22,14 +22,22 @@ _BOTH = ("tf2.4", "keras3")
 CASES = [
     # As many filters as the output is wide, and keras 3.15 on TensorFlow adds the bias along the width:
     # backend/tensorflow/numpy.py, `add`, takes it for the bias of a channels_last image.
-    replace(_case("Conv2D", filters=6, kernel_size=3, strides=2, padding="same"), dtypes=("float32",)),
     replace(
-        _case("Conv2D", filters=4, kernel_size=3, activation="softmax", use_bias=False), dtypes=("float32",)
+        _case("Conv2D", filters=6, kernel_size=3, strides=2, padding="same"),
+        dtypes=("float32",),
+        needs_onednn=True,
+    ),
+    replace(
+        _case("Conv2D", filters=4, kernel_size=3, activation="softmax", use_bias=False),
+        dtypes=("float32",),
+        needs_onednn=True,
     ),
     _case("DepthwiseConv2D", kernel_size=3, padding="same", depth_multiplier=2),
     _case("SeparableConv2D", filters=4, kernel_size=3),
     replace(
-        _case("Conv2DTranspose", filters=4, kernel_size=3, strides=2, padding="same"), dtypes=("float32",)
+        _case("Conv2DTranspose", filters=4, kernel_size=3, strides=2, padding="same"),
+        dtypes=("float32",),
+        needs_onednn=True,
     ),
     _case("MaxPooling2D", pool_size=3, strides=2, padding="same"),
     _case("AveragePooling2D", pool_size=3, strides=2, padding="same"),
