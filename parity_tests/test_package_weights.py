@@ -52,6 +52,7 @@ def test_the_thousand_class_net_says_the_same_in_both_frameworks(profile: str, i
     theirs = ask_keras("package_weights.probabilities", profile, images=images)["probabilities"]
     with torch.no_grad():
         ours = with_classifier().probabilities(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+    assert theirs.dtype == np.float64
     assert np.ptp(theirs, axis=0).max() > 1e-2, "the images are told apart"
     assert np.abs(ours - theirs).max() < SAME
 

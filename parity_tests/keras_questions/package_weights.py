@@ -11,6 +11,8 @@ def probabilities(keras, images):
     from parity_common.installed_weights import installed_weights_file
 
     keras.backend.set_floatx(str(images.dtype))
+    if keras.__name__ == "keras":
+        keras.config.set_dtype_policy(str(images.dtype))
     model = final.build(keras, 1000, images.shape[1:3], "efficientnet_lite0")
     load_package_weights(model, "efficientnet_lite0")
     tensors = read_tensors(installed_weights_file("efficientnet_lite0"))
