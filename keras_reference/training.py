@@ -35,9 +35,10 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
     own = dict(settings.arch_arguments or {})
     if settings.weights == "keras-imagenet":
         own["weights"] = "imagenet"
-    if settings.weights == PACKAGE:
+    backbone = own.get("backbone", "efficientnet_b0")
+    if settings.weights == PACKAGE and backbone in final.BACKBONES:
         # Found missing before the net is built.
-        installed_weights_file(own.get("backbone", "efficientnet_b0"))
+        installed_weights_file(backbone)
     try:
         model = BUILDERS[settings.arch](keras, classes, image_size, **own)
     except UserError:
@@ -53,7 +54,7 @@ def build_model(keras: ModuleType, settings: ModelSettings, classes: int, image_
     if settings.arch == "final" and settings.weights == "none":
         print(OUT_OF_REACH)
     if settings.weights == PACKAGE:
-        load_package_weights(model, own.get("backbone", "efficientnet_b0"))
+        load_package_weights(model, backbone)
     elif settings.weights not in ("none", "keras-imagenet"):
         load_weights(keras, model, settings.weights)
     fine_tune = fine_tune_of(settings.fine_tune)

@@ -27,7 +27,7 @@ def close_run(run: RunFolder, cli: FitCLI) -> int:
         0, or 1 where pictures or page could not be made; the result stands all the same.
     """
     rows = run.read_metrics()
-    # Of every session of a run that was resumed.
+    # Epochs of every session of a run that was resumed, the frozen backbone's run of this one.
     seconds = sum(row["seconds"] for row in rows) + cli.frozen.seconds
     validated = [row for row in rows if row["val_accuracy"] is not None]
     best = max(validated, key=lambda row: (row["val_accuracy"], -row["epoch"]), default=None)

@@ -25,7 +25,7 @@ from parity_common.progress import track
 # Raised when features are worked out in another way, so that older ones are not taken.
 RULE = 2
 PRECISIONS = ("32-true", "64-true")
-# Images at a time, no more than a training has: more take memory, and no less time.
+# Images at a time, and no more than a training has: its memory is what there is room for.
 MOST_IMAGES = 32
 # Callbacks of Lightning's that change weights, frozen ones among them.
 CHANGE_WEIGHTS = (BaseFinetuning, ModelPruning, WeightAveraging)
@@ -160,7 +160,7 @@ def _manifest(module: Any, data: ImageData, chunk: int) -> str:
             "image_size": data.image_set.image_size,
             "files": len(index.files),
             "pixels": hashlib.sha256(digests.tobytes()).hexdigest(),
-            # The last bits of float32 follow it.
+            # The rounding noise of float32 follows it.
             "images at a time": chunk,
             "dtype": str(module.dtype),
             "device": module.device.type,

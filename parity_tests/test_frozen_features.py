@@ -19,9 +19,9 @@ from lightning_impl.data.datamodule import ImageData
 from lightning_impl.data.features import PART_FILE, open_features
 from lightning_impl.data.processes import only_one
 from lightning_impl.frozen_features import _manifest
-from lightning_impl.models.final import Final
 from lightning_impl.module import Classifier
 from parity_common.command_errors import UserError
+from parity_common.final_arguments import WITH_STOCHASTIC_DEPTH
 from parity_common.run_folder import RunFolder
 from parity_tests.entry_point import draw_pictures, fit, start_fit
 
@@ -44,7 +44,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def words(pictures: Path, backbone: str = "efficientnet_lite0", *more: object) -> list[object]:
     """Two epochs of the first stage and one of the second, in float64."""
     arguments: dict[str, object] = {"backbone": backbone}
-    if Final(3, backbone=backbone).backbone.has_stochastic_depth:
+    if backbone in WITH_STOCHASTIC_DEPTH:
         arguments["drop_connect_rate"] = 0.0
     fine_tune = {"unfreeze_from": FIRST_TRAINED[backbone], "start_epoch": 2, "learning_rate": 1e-3}
     return [

@@ -120,6 +120,15 @@ def test_weights_that_a_backbone_has_not_are_one_line(weights: str, backbone: st
         preprocessing_for(weights, backbone)
 
 
+@pytest.mark.parametrize("weights", ["package", "keras-imagenet", "torchvision-imagenet"])
+def test_a_misspelt_backbone_is_what_the_line_names(weights: str) -> None:
+    own = {"backbone": "efficientnet_lite1"}
+    with pytest.raises(
+        UserError, match=r'no backbone "efficientnet_lite1" .did you mean "efficientnet_lite0"'
+    ):
+        Classifier("final", class_names=["a", "b"], arch_arguments=own, weights=weights)
+
+
 def hide_the_package() -> None:
     """Called in the process of a fit."""
     INSTALLED[BACKBONE] = replace(INSTALLED[BACKBONE], module="no_such_package")

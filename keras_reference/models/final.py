@@ -11,8 +11,6 @@ APPLICATIONS = {"efficientnet_b0": "EfficientNetB0", "mobilenet_v2": "MobileNetV
 BACKBONES = ("efficientnet_b0", "efficientnet_lite0", "mobilenet_v2", "resnet50")
 """`backbone` of arch_arguments."""
 
-WITH_STOCHASTIC_DEPTH = ("efficientnet_b0", "efficientnet_lite0")
-
 # What `build` adds to the backbone.
 OWN_LAYERS = ("images", "pool", "drop", "head", "softmax")
 # keras.applications takes no smaller images.
@@ -54,7 +52,7 @@ def build(
             f'model.arch_arguments: no backbone "{backbone}"{did_you_mean(backbone, BACKBONES)}: '
             f"one of {', '.join(BACKBONES)}"
         )
-    check_shares(backbone, backbone in WITH_STOCHASTIC_DEPTH, dropout, drop_connect_rate)
+    check_shares(backbone, dropout, drop_connect_rate)
     if min(image_size) < SMALLEST_SIDE_PIXELS:
         raise UserError(
             f"data.image_size {list(image_size)} is too small for final: "

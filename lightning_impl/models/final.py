@@ -59,7 +59,7 @@ class Final(nn.Module):
                 f'model.arch_arguments: no backbone "{backbone}"{did_you_mean(backbone, BACKBONES)}: '
                 f"one of {', '.join(BACKBONES)}"
             )
-        check_shares(backbone, BACKBONES[backbone].has_stochastic_depth, dropout, drop_connect_rate)
+        check_shares(backbone, dropout, drop_connect_rate)
         if preprocessing not in PREPROCESSING:
             raise UserError(
                 f'model.arch_arguments: no preprocessing "{preprocessing}": one of {", ".join(PREPROCESSING)}'

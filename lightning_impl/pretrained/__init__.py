@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torchvision
 
+from lightning_impl.models.backbones import BACKBONES
 from lightning_impl.models.final import DEFAULT_BACKBONE, Final
 from lightning_impl.pretrained.into_net import (
     keras_classes,
@@ -45,6 +46,9 @@ def preprocessing_for(weights: str, backbone: str = DEFAULT_BACKBONE) -> str:
     Raises:
         UserError: The file that the weights are to come from cannot be read.
     """
+    if backbone not in BACKBONES:
+        # Final refuses it by its name.
+        return "keras"
     if weights == PACKAGE:
         check_has_package(backbone)
         return "keras"

@@ -42,7 +42,6 @@ class EfficientNetB0(nn.Module):
     """
 
     channels = 1280
-    has_stochastic_depth = True
 
     def __init__(
         self,

@@ -36,7 +36,6 @@ class EfficientNetLite0(nn.Module):
     """
 
     channels = TOP_CHANNELS
-    has_stochastic_depth = True
 
     def __init__(
         self,

@@ -32,7 +32,6 @@ class MobileNetV2(nn.Module):
     """
 
     channels = 1280
-    has_stochastic_depth = False
 
     def __init__(self, profile: Profile = TF24, preprocessing: str = "keras") -> None:
         super().__init__()
